@@ -1,0 +1,21 @@
+"""How one key of the schema is declared: its meaning, its limits and its role in the run's identity."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import ConfigDict, Field
+
+Role = Literal["identity", "horizon", "operational"]
+
+#: Every section refuses keys that it does not know.
+FORBID = ConfigDict(extra="forbid", frozen=True)
+
+
+def key(doc: str, *, role: Role = "identity", **limits: Any) -> Any:
+    """Declare a key.
+
+    *role* says what a changed value does to a run: *identity* makes it another run, *horizon* may
+    grow when the run goes on, *operational* is never compared. *limits* are pydantic's (gt, ge, …).
+    """
+    return Field(description=doc, json_schema_extra={"role": role}, **limits)

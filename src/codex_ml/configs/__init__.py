@@ -1,0 +1,1 @@
+"""The YAML groups that hold every default; package data of codex_ml."""

@@ -1,0 +1,1 @@
+"""Small foundations without dependencies: digests, durable files, records, optional packages."""

@@ -1,0 +1,203 @@
+"""Durable atomic publish: a reader sees the old thing or the whole new thing, also after a power cut.
+
+The order is PostgreSQL's ``durable_rename``: fsync the files, write and fsync the manifest last,
+fsync the directory, rename, fsync the parent.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from codex_ml.core.digest import canonical_json, digest_file
+from codex_ml.errors import IntegrityError, StorageError
+
+MANIFEST = "MANIFEST.json"
+_STAGE = ".tmp-"
+
+
+def fsync_path(path: Path) -> None:
+    """Flush a file or directory to the disk."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def storage_error(error: OSError, path: Path) -> StorageError:
+    """Say in one line why *path* could not be written."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return StorageError(
+            f"no space left to write {path}",
+            code="storage.full",
+            got=error.strerror,
+            next_step="free disk space (see `codex-ml store ls`) and run the same command again",
+        )
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return StorageError(
+            f"no permission to write {path}",
+            code="storage.permission",
+            got=error.strerror,
+            next_step="set CODEX_HOME to a directory you may write to",
+        )
+    return StorageError(
+        f"cannot write {path}",
+        code="storage.write",
+        got=error.strerror or str(error),
+        next_step="check the file system and run the same command again",
+    )
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn an OSError inside the block into a StorageError that names *path*."""
+    try:
+        yield
+    except OSError as error:
+        raise storage_error(error, path) from error
+
+
+def write_file(path: Path, data: bytes | str) -> None:
+    """Replace one small file atomically and durably.
+
+    Raises StorageError.
+    """
+    raw = data.encode("utf-8") if isinstance(data, str) else data
+    temporary = path.with_name(f"{_STAGE}{path.name}-{uuid.uuid4().hex[:8]}")
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("wb") as stream:
+                stream.write(raw)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(temporary, path)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+        fsync_path(path.parent)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Replace one JSON file atomically; canonical keys, indented for people."""
+    canonical_json(value)  # refuses NaN and foreign types before anything is written
+    write_file(path, json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Parse a JSON file. Raises IntegrityError when it is no JSON, FileNotFoundError when absent."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise IntegrityError(
+            f"{path} is not valid JSON",
+            code="integrity.json",
+            got=str(error),
+            next_step="restore the file, or move it away to rebuild it",
+        ) from error
+
+
+def seal(directory: Path, meta: dict[str, Any]) -> dict[str, Any]:
+    """Write the manifest of everything in *directory*, flushing every file first.
+
+    The manifest is ``{**meta, "files": {relative path: {"size", "sha256"}}}`` and comes last: where
+    it exists, the directory is complete.
+    """
+    files: dict[str, dict[str, Any]] = {}
+    directories = {directory}
+    for path in sorted(directory.rglob("*")):
+        if path.is_dir():
+            directories.add(path)
+            continue
+        if path.name == MANIFEST and path.parent == directory:
+            continue
+        fsync_path(path)
+        relative = path.relative_to(directory).as_posix()
+        files[relative] = {"size": path.stat().st_size, "sha256": digest_file(path)}
+    manifest = {**meta, "files": files}
+    write_json(directory / MANIFEST, manifest)
+    for folder in directories:
+        fsync_path(folder)
+    return manifest
+
+
+@contextmanager
+def staged(target: Path, *, meta: dict[str, Any]) -> Iterator[Path]:
+    """Build a directory beside *target* and publish it whole.
+
+    Yields the staging directory. What the caller adds to *meta* inside the block goes into the
+    manifest. When the block raises, nothing of it stays. Raises StorageError on disk trouble and
+    when *target* exists already.
+    """
+    stage = target.parent / f"{_STAGE}{target.name}-{uuid.uuid4().hex[:8]}"
+    with writing(target):
+        stage.mkdir(parents=True)
+        try:
+            yield stage
+            seal(stage, meta)
+            if target.exists():
+                raise FileExistsError(errno.EEXIST, "already exists", str(target))
+            os.rename(stage, target)
+        except BaseException:
+            shutil.rmtree(stage, ignore_errors=True)
+            raise
+        fsync_path(target.parent)
+
+
+def verify_directory(directory: Path) -> dict[str, Any]:
+    """Check every file of a sealed directory against its manifest and return the manifest.
+
+    Raises IntegrityError naming the first file that is missing, extra or different.
+    """
+    path = directory / MANIFEST
+    if not path.is_file():
+        raise _damaged(directory, f"{MANIFEST} is missing")
+    manifest: dict[str, Any] = read_json(path)
+    listed = manifest.get("files")
+    if not isinstance(listed, dict):
+        raise _damaged(directory, f"{MANIFEST} lists no files")
+    present = {p.relative_to(directory).as_posix() for p in directory.rglob("*") if not p.is_dir()}
+    for name in sorted(present - set(listed) - {MANIFEST}):
+        raise _damaged(directory, f"{name} is not in the manifest")
+    for name, row in sorted(listed.items()):
+        file = directory / name
+        if Path(name).is_absolute() or ".." in Path(name).parts or file.is_symlink():
+            raise _damaged(directory, f"{name} leaves the directory")
+        if name not in present:
+            raise _damaged(directory, f"{name} is missing")
+        if file.stat().st_size != row["size"]:
+            raise _damaged(directory, f"{name} has {file.stat().st_size} bytes, not {row['size']}")
+        if digest_file(file) != row["sha256"]:
+            raise _damaged(directory, f"{name} has other bytes than its sha256 {row['sha256'][:12]}")
+    return manifest
+
+
+def _damaged(directory: Path, reason: str) -> IntegrityError:
+    return IntegrityError(
+        f"{directory} is damaged: {reason}",
+        code="integrity.damaged",
+        next_step="move it away; the same command rebuilds what it can",
+    )
+
+
+@contextmanager
+def exclusive(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock on the lock file *path*, waiting for another holder.
+
+    The kernel drops the lock with the process, so a kill leaves no stale lock.
+    """
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        stream = path.open("a")
+    with stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
