@@ -1,0 +1,138 @@
+"""Contradictions between values that are each valid alone, found before any work."""
+
+from __future__ import annotations
+
+from codex_ml.config.schema import RunConfig
+from codex_ml.errors import ConfigError
+from codex_ml.registry import registry_for
+
+#: data.source -> whether data.path is needed (True), refused (False) or free (None)
+_NEEDS_PATH = {"python_stdlib": False, "files": True, "git": True, "jsonl": True, "csv": True, "parquet": True}
+
+
+def check_config(config: RunConfig) -> None:
+    """Raise ConfigError for the first contradiction, NotFoundError for an unknown component name."""
+    _check_names(config)
+    _check_model(config)
+    _check_training(config)
+    _check_data(config)
+
+
+def _refuse(what: str, *, code: str, got: str, wanted: str, next_step: str | None = None) -> None:
+    raise ConfigError(what, code=f"config.{code}", got=got, wanted=wanted, next_step=next_step)
+
+
+def _check_names(config: RunConfig) -> None:
+    registry_for("models").check(config.model.name)
+    registry_for("tokenizers").check(config.tokenizer.name)
+    registry_for("data_sources").check(config.data.source)
+    registry_for("objectives").check(config.objective.name)
+    for sink in config.tracking.sinks:
+        registry_for("trackers").check(sink)
+    for task in config.eval.tasks:
+        registry_for("eval_tasks").check(task)
+
+
+def _check_model(config: RunConfig) -> None:
+    model = config.model
+    if model.dim % model.heads:
+        _refuse(
+            "model.heads must divide model.dim",
+            code="heads",
+            got=f"model.dim={model.dim} model.heads={model.heads}",
+            wanted="a divisor",
+            next_step=f"try model.dim={model.heads * max(1, model.dim // model.heads)}",
+        )
+    if model.heads % model.kv_heads:
+        _refuse(
+            "model.kv_heads must divide model.heads",
+            code="kv-heads",
+            got=f"model.heads={model.heads} model.kv_heads={model.kv_heads}",
+            wanted="a divisor",
+            next_step=f"try model.kv_heads={model.heads}",
+        )
+    if (model.dim // model.heads) % 2:
+        _refuse(
+            "rotary positions need an even head width",
+            code="head-dim",
+            got=f"model.dim/model.heads={model.dim // model.heads}",
+            wanted="an even number",
+        )
+
+
+def _check_training(config: RunConfig) -> None:
+    train, runtime = config.train, config.runtime
+    if train.batch_size % runtime.shards:
+        _refuse(
+            "runtime.shards must divide train.batch_size",
+            code="shards",
+            got=f"train.batch_size={train.batch_size} runtime.shards={runtime.shards}",
+            wanted="a divisor",
+            next_step=f"try train.batch_size={runtime.shards * (train.batch_size // runtime.shards + 1)}",
+        )
+    if train.schedule.name != "constant" and train.schedule.warmup_steps >= train.steps:
+        _refuse(
+            "the warm-up is as long as the run",
+            code="warmup",
+            got=f"train.schedule.warmup_steps={train.schedule.warmup_steps} train.steps={train.steps}",
+            wanted="fewer warm-up steps than steps",
+        )
+    if isinstance(runtime.threads, int) and runtime.threads < 1:
+        _refuse("runtime.threads is no count", code="threads", got=str(runtime.threads), wanted="auto or >= 1")
+    if config.eval.every == 0 and train.early_stop.patience:
+        _refuse(
+            "early stopping needs evaluations",
+            code="early-stop",
+            got=f"train.early_stop.patience={train.early_stop.patience} eval.every=0",
+            wanted="eval.every >= 1",
+        )
+    if config.eval.every == 0 and config.checkpoint.keep_best:
+        _refuse(
+            "keeping the best checkpoint needs evaluations",
+            code="keep-best",
+            got=f"checkpoint.keep_best={config.checkpoint.keep_best} eval.every=0",
+            wanted="eval.every >= 1, or checkpoint.keep_best=0",
+        )
+
+
+def _check_data(config: RunConfig) -> None:
+    data, split = config.data, config.data.split
+    total = split.train + split.validation + split.test
+    if abs(total - 1) > 1e-6:
+        _refuse(
+            "the shares of data.split must add up to 1",
+            code="split",
+            got=f"{split.train} + {split.validation} + {split.test} = {total:g}",
+            wanted="1",
+        )
+    if config.eval.every and split.validation == 0:
+        _refuse(
+            "evaluation in training needs a validation split",
+            code="validation",
+            got=f"eval.every={config.eval.every} data.split.validation=0",
+            wanted="data.split.validation > 0, or eval.every=0",
+        )
+    if data.min_bytes > data.max_bytes:
+        _refuse(
+            "data.min_bytes is above data.max_bytes",
+            code="bytes",
+            got=f"{data.min_bytes} > {data.max_bytes}",
+            wanted="min_bytes <= max_bytes",
+        )
+    needed = _NEEDS_PATH.get(data.source)
+    if needed is True and data.path is None:
+        _refuse(
+            f"data.source={data.source} needs a path",
+            code="data-path",
+            got="data.path=null",
+            wanted="a file or folder",
+            next_step="add data.path=PATH",
+        )
+    if needed is False and data.path is not None:
+        _refuse(
+            f"data.source={data.source} reads no path",
+            code="data-path",
+            got=f"data.path={data.path}",
+            wanted="null",
+            next_step="add data.source=files to train on a folder of files",
+        )

@@ -1,0 +1,197 @@
+"""From YAML groups, experiment, environment and command line to one frozen RunConfig.
+
+The only importer of hydra and omegaconf. Precedence: defaults < experiment < CODEX_* < command line.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from codex_ml.config.check import check_config
+from codex_ml.config.environment import environment_values
+from codex_ml.config.keys import all_keys, sections
+from codex_ml.config.schema import RunConfig
+from codex_ml.config.sources import Origin, check_source, origins_of
+from codex_ml.config.validate import decode
+from codex_ml.errors import ConfigError, did_you_mean
+
+_ROOT = "config"
+
+
+@dataclass(frozen=True)
+class Composed:
+    """A config, and where each of its values comes from."""
+
+    config: RunConfig
+    origins: Mapping[str, Origin]
+    overrides: tuple[str, ...]
+
+
+def compose(
+    overrides: Sequence[str] = (),
+    *,
+    config_dir: Path | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> Composed:
+    """Compose, check and freeze one config.
+
+    *overrides* are ``key=value`` and ``group=option`` words in Hydra's grammar; *config_dir* adds a
+    folder of further groups (``experiment/mine.yaml``). Raises ConfigError (unknown key or option
+    with the nearest name, file and line; wrong type or range; contradiction) and NotFoundError
+    (unknown component name).
+    """
+    values, origins, words = _compose_values(overrides, config_dir=config_dir, environ=environ)
+    config = decode(values, origins)
+    check_config(config)
+    return Composed(config=config, origins=origins, overrides=tuple(words))
+
+
+def configs_directory() -> Path:
+    """The folder of YAML groups shipped with the package."""
+    return Path(str(resources.files("codex_ml.configs")))
+
+
+def group_options(config_dir: Path | None = None) -> dict[str, list[str]]:
+    """Every config group with its options, without importing anything of the run."""
+    found: dict[str, set[str]] = {}
+    for base in filter(None, (configs_directory(), config_dir)):
+        for path in sorted(base.glob("*/*.yaml")):
+            found.setdefault(path.parent.name, set()).add(path.stem)
+    return {group: sorted(options) for group, options in sorted(found.items())}
+
+
+def _compose_values(
+    overrides: Sequence[str], *, config_dir: Path | None, environ: Mapping[str, str]
+) -> tuple[dict[str, Any], dict[str, Origin], list[str]]:
+    if config_dir is not None and not config_dir.is_dir():
+        raise ConfigError(
+            "the config directory does not exist", code="config.directory", got=str(config_dir)
+        )
+    groups = group_options(config_dir)
+    typed = [_quote_text(word) for word in overrides]
+    parsed = [_parse(word, groups) for word in typed]
+    from_environment = environment_values(environ)
+    extra = [f"{path}={_quoted(path, text)}" for path, text in from_environment.items()]
+    search = [f"hydra.searchpath=[file://{config_dir.absolute()}]"] if config_dir else []
+    words = [*search, *extra, *typed]
+    try:
+        with initialize_config_dir(str(configs_directory()), version_base="1.3"):
+            sources = _source_files(words, config_dir)
+            for file, package in sources:
+                check_source(file, package)
+            composed = hydra_compose(_ROOT, overrides=words)
+        values = OmegaConf.to_container(composed, resolve=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(
+            "the config cannot be composed",
+            code="config.compose",
+            got=str(error).splitlines()[0],
+            next_step="see docs/configuration.md for the forms of an override",
+        ) from error
+    assert isinstance(values, dict)
+    values.pop("experiment", None)
+    origins = origins_of(sources)
+    origins |= {path: Origin("environment variable CODEX_" + path.replace(".", "__").upper(), None)
+                for path in from_environment}
+    for override in parsed:
+        origins |= _override_origins(override)
+    return {str(name): value for name, value in values.items()}, origins, list(overrides)
+
+
+def _source_files(words: list[str], config_dir: Path | None) -> list[tuple[Path, str]]:
+    """Every YAML file of the composition in order, with the key path it is merged at."""
+    loader = GlobalHydra.instance().config_loader()
+    defaults = loader.compute_defaults_list(_ROOT, words, RunMode.RUN)
+    files = []
+    for default in defaults.defaults:
+        if default.config_path is None or default.config_path.startswith("hydra/"):
+            continue
+        for base in filter(None, (configs_directory(), config_dir)):
+            file = base / f"{default.config_path}.yaml"
+            if file.is_file():
+                files.append((file, default.package or ""))
+                break
+    return files
+
+
+def _quote_text(word: str) -> str:
+    """Quote the value of a free-text key, so that any path can be written as it is."""
+    name, equals, value = word.partition("=")
+    key = all_keys().get(name.lstrip("+"))
+    if not equals or key is None or not key.holds_text or value[:1] in "'\"" or value == "null":
+        return word
+    return word if "${" in value else f"{name}={_quoted(key.path, value)}"
+
+
+def _quoted(path: str, text: str) -> str:
+    if not all_keys()[path].holds_text or text == "null":
+        return text
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _parse(word: str, groups: Mapping[str, Sequence[str]]) -> Override:
+    """Parse one override and refuse what names nothing."""
+    try:
+        override = OverridesParser.create().parse_override(word)
+    except HydraException as error:
+        raise ConfigError(
+            f"'{word}' is not an override",
+            code="config.override",
+            got=str(error).splitlines()[0],
+            wanted="key=value or group=option",
+            next_step="see docs/configuration.md for the forms of an override",
+        ) from error
+    name = override.key_or_group
+    if override.is_delete():
+        raise ConfigError(f"'{word}' removes a key and every key is needed", code="config.override")
+    if override.is_sweep_override():
+        raise ConfigError(
+            f"'{word}' gives several values", code="config.override", wanted="one value per run"
+        )
+    if name in groups:
+        _check_option(name, override.value(), groups[name])
+    elif name not in all_keys() and name not in sections():
+        raise ConfigError(
+            f"there is no config key '{name}'",
+            code="config.unknown-key",
+            got=f"'{word}' on the command line",
+            next_step=did_you_mean(name, [*all_keys(), *groups]),
+        )
+    return override
+
+
+def _check_option(group: str, option: object, options: Sequence[str]) -> None:
+    if isinstance(option, str) and option in options:
+        return
+    if option is None and group == "experiment":
+        return
+    raise ConfigError(
+        f"the group '{group}' has no option '{option}'",
+        code="config.unknown-option",
+        next_step=did_you_mean(str(option), options) + f" (options: {', '.join(options)})",
+    )
+
+
+def _override_origins(override: Override) -> dict[str, Origin]:
+    name = override.key_or_group
+    return {
+        path: Origin("command line", None)
+        for path in all_keys()
+        if path == name or path.startswith(name + ".")
+        if name in all_keys() or isinstance(override.value(), dict)
+    }

@@ -1,0 +1,1 @@
+"""From sources to packed tokens: sources → clean → dedup → split → tokenize → pack → order."""

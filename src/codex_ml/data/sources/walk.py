@@ -1,0 +1,95 @@
+"""Find the files below a folder: hidden, ignored and generated ones left out, symbolic links not followed."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from codex_ml.core.optional import require
+from codex_ml.data.sources.common import posix_name, unreadable
+
+#: Folders that hold what others wrote or what a tool made.
+SKIPPED_FOLDERS = frozenset({"__pycache__", "node_modules", "site-packages", "dist-packages"})
+
+# Ignore rules by depth: (folder that holds them as a relative path with a slash at its end, rules).
+Rules = tuple[tuple[str, Any], ...]
+
+
+def globs(patterns: Iterable[str]) -> Any:
+    """A matcher of relative paths; a pattern without a slash matches in every folder."""
+    return require("pathspec", extra="train").GitIgnoreSpec.from_lines(patterns)
+
+
+def walk(root: Path, *, honour_gitignore: bool) -> list[tuple[str, Path]]:
+    """(relative name, path) of every regular file below *root*, sorted by name.
+
+    Symbolic links are not followed, neither to files nor to folders: what they lead to is either
+    found by itself or lies outside. Raises DataError for a folder that cannot be read.
+    """
+    rules = _rules_above(root) if honour_gitignore else ()
+    found = _walk(root, prefix="", rules=rules, honour=honour_gitignore)
+    return sorted((posix_name(name), path) for name, path in found)
+
+
+def _walk(folder: Path, *, prefix: str, rules: Rules, honour: bool) -> Iterator[tuple[str, Path]]:
+    try:
+        with os.scandir(folder) as listing:
+            entries = sorted(listing, key=lambda entry: entry.name)
+    except OSError as error:
+        raise unreadable(folder, error) from error
+    if honour:
+        rules = _add(rules, folder / ".gitignore", base=prefix)
+    for entry in entries:
+        name = prefix + entry.name
+        if entry.name.startswith(".") or entry.is_symlink():
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            if not _left_out(entry, name=name, rules=rules):
+                yield from _walk(Path(entry.path), prefix=f"{name}/", rules=rules, honour=honour)
+        elif stat.S_ISREG(entry.stat(follow_symlinks=False).st_mode) and not _ignored(name, rules):
+            yield name, Path(entry.path)
+
+
+def _left_out(entry: os.DirEntry[str], *, name: str, rules: Rules) -> bool:
+    if entry.name in SKIPPED_FOLDERS or _ignored(f"{name}/", rules):
+        return True
+    return (Path(entry.path) / "pyvenv.cfg").exists()  # a virtual environment under any name
+
+
+def _ignored(name: str, rules: Rules) -> bool:
+    """As git decides: the deepest file with a word on *name* has it, and in it the last pattern."""
+    for base, spec in reversed(rules):
+        verdict = spec.check_file(base_relative(name, base)).include
+        if verdict is not None:
+            return bool(verdict)
+    return False
+
+
+def base_relative(name: str, base: str) -> str:
+    """*name* as seen from the folder of the rules; a base above the root is given as ``!parts/``."""
+    return base[1:] + name if base.startswith("!") else name[len(base) :]
+
+
+def _add(rules: Rules, file: Path, *, base: str) -> Rules:
+    if not file.is_file():
+        return rules
+    lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+    return (*rules, (base, globs(lines)))
+
+
+def _rules_above(root: Path) -> Rules:
+    """The rules of the repository around *root*, when it lies inside one."""
+    root = root.resolve()
+    top = next((folder for folder in (root, *root.parents) if (folder / ".git").exists()), root)
+    rules = _add((), top / ".git" / "info" / "exclude", base=_above(top, root))
+    for folder in reversed([f for f in root.parents if f == top or top in f.parents]):
+        rules = _add(rules, folder / ".gitignore", base=_above(folder, root))
+    return rules
+
+
+def _above(folder: Path, root: Path) -> str:
+    inner = root.relative_to(folder).as_posix()
+    return "" if inner == "." else f"!{inner}/"

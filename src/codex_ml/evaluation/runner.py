@@ -1,0 +1,97 @@
+"""Run evaluation tasks on a target and keep the result; the same question is not computed twice."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from codex_ml.config.keys import to_dict
+from codex_ml.config.schema import EvalConfig
+from codex_ml.core.digest import digest_json
+from codex_ml.core.publish import read_json, write_json
+from codex_ml.data.packed import PackedSplit
+from codex_ml.data.prepare import DatasetRef
+from codex_ml.evaluation.target import Target
+from codex_ml.evaluation.task import EvalContext, Measured
+from codex_ml.interfaces.reporter import Reporter
+from codex_ml.metrics import MetricRecord
+from codex_ml.registry import registry_for
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Measured metrics of one target on one split."""
+
+    metrics: dict[str, Measured]
+    question: str
+    split: str
+    dataset: str
+    fresh: bool
+
+    def values(self) -> dict[str, float]:
+        return {name: measured.value for name, measured in self.metrics.items()}
+
+    def records(self, *, run_id: str, step: int) -> list[MetricRecord]:
+        """The result as metric records, with n and intervals."""
+        now = time.time()
+        return [
+            MetricRecord(
+                run_id, step, self.split, "eval", name, m.value, now, self.dataset, m.n, m.ci_low, m.ci_high
+            )
+            for name, m in self.metrics.items()
+        ]
+
+
+def evaluate(
+    target: Target,
+    *,
+    dataset: DatasetRef,
+    split: str,
+    tasks: Sequence[str],
+    cfg: EvalConfig,
+    device: torch.device,
+    keep_in: Path | None,
+    reporter: Reporter,
+) -> Evaluation:
+    """Measure *tasks*. With *keep_in*, a stored answer to the same question is returned instead.
+
+    Raises NotFoundError for an unknown task, DataError when the split is empty.
+    """
+    asked = {
+        "weights": target.weights_sha256,
+        "dataset": dataset.digest,
+        "split": split,
+        "tasks": list(tasks),
+        "settings": to_dict(cfg),
+        "seed": target.config.seed,
+        "device": device.type,
+        "dtype": target.dtype,
+    }
+    question = digest_json(asked)
+    file = keep_in / f"step-{target.step:08d}-{question[:12]}.json" if keep_in else None
+    if file is not None and file.is_file():
+        stored: dict[str, Any] = read_json(file)
+        metrics = {name: Measured(**row) for name, row in stored["metrics"].items()}
+        return Evaluation(metrics, question, split, dataset.digest, fresh=False)
+    context = EvalContext(
+        model=target.load_model(device=device),
+        tokenizer=target.load_tokenizer(),
+        split=PackedSplit.open(dataset.directory, split),
+        texts=lambda: dataset.corpus.texts(split),
+        cfg=cfg,
+        seed=target.config.seed,
+        device=device,
+        reporter=reporter,
+    )
+    metrics = {}
+    for name in tasks:
+        metrics |= registry_for("eval_tasks").get(name)(context)
+    if file is not None:
+        rows = {name: asdict(measured) for name, measured in metrics.items()}
+        write_json(file, {"asked": asked, "question": question, "metrics": rows})
+    return Evaluation(metrics, question, split, dataset.digest, fresh=True)

@@ -1,0 +1,134 @@
+"""What is evaluated or generated from: a run, a checkpoint directory or an export directory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from codex_ml.checkpointing.reader import MODEL, newest_good, open_checkpoint, step_of
+from codex_ml.config.schema import RunConfig
+from codex_ml.config.validate import decode_saved
+from codex_ml.core.paths import Home
+from codex_ml.core.publish import read_json, verify_directory
+from codex_ml.errors import IntegrityError, UsageError, did_you_mean
+from codex_ml.modeling.decoder import Decoder
+from codex_ml.provenance.run_directory import RunDirectory, list_runs
+from codex_ml.tokenization.hf_tokenizer import HFTokenizerAdapter
+
+EXPORT_FACTS = "codex_ml.json"
+
+
+@dataclass(frozen=True)
+class Target:
+    """Trained weights with everything needed to use them."""
+
+    kind: str
+    path: Path
+    run_name: str
+    step: int
+    weights: Path
+    weights_sha256: str
+    config: RunConfig
+    tokenizer: Path
+    vocab_size: int
+    dataset_digest: str
+    dtype: str
+
+    def load_model(self, *, device: torch.device) -> Decoder:
+        """The model with its weights, in evaluation mode."""
+        from safetensors.torch import load_file
+
+        dtype = torch.bfloat16 if self.dtype == "bfloat16" else torch.float32
+        model = Decoder(self.config.model, vocab_size=self.vocab_size, compute_dtype=dtype)
+        model.load_state_dict(load_file(self.weights))
+        return model.to(device).eval()
+
+    def load_tokenizer(self) -> HFTokenizerAdapter:
+        return HFTokenizerAdapter(self.tokenizer)
+
+
+def find_target(text: str, *, home: Home) -> Target:
+    """Resolve a run name, a run directory, a checkpoint directory or an export directory.
+
+    Raises UsageError when it is none of them; IntegrityError when its bytes are damaged.
+    """
+    path = Path(text).expanduser()
+    if (path / EXPORT_FACTS).is_file():
+        return _from_export(path)
+    if step_of(path) is not None and path.is_dir():
+        return _from_checkpoint(path, RunDirectory(path.parent.parent), home=home, kind="checkpoint")
+    directory = RunDirectory(path if (path / "run.json").is_file() else home.run(text))
+    if directory.manifest.is_file():
+        return _from_run(directory, home=home)
+    raise UsageError(
+        f"'{text}' is no run, no checkpoint and no export",
+        code="target.missing",
+        got=str(home.runs),
+        next_step=did_you_mean(text, list_runs(home.runs)),
+    )
+
+
+def _from_run(directory: RunDirectory, *, home: Home) -> Target:
+    checkpoint = newest_good(directory.checkpoints)
+    if checkpoint is None:
+        raise UsageError(
+            f"the run '{directory.name}' has no checkpoint yet",
+            code="target.empty",
+            next_step="train it first, or wait for its first checkpoint",
+        )
+    return _from_checkpoint(checkpoint.path, directory, home=home, kind="run")
+
+
+def _from_checkpoint(path: Path, directory: RunDirectory, *, home: Home, kind: str) -> Target:
+    checkpoint, record = open_checkpoint(path), directory.read()
+    tokenizer = home.store / "tokenizers" / str(record["inputs"]["tokenizer"])
+    if not tokenizer.is_dir():
+        raise UsageError(
+            f"the tokenizer of the run '{directory.name}' is not in the store",
+            code="target.tokenizer",
+            got=tokenizer,
+            next_step="run the command that trained it again, which prepares it",
+        )
+    place = _Place(kind, path, directory.name, checkpoint.step, path / MODEL, tokenizer)
+    return _target(place, record, weights_sha256=checkpoint.weights)
+
+
+def _from_export(path: Path) -> Target:
+    verify_directory(path)
+    facts: dict[str, Any] = read_json(path / EXPORT_FACTS)
+    if facts.get("format") != 1:
+        raise IntegrityError(f"{path} is of another export format", code="target.format", got=facts.get("format"))
+    place = _Place("export", path, str(facts["run"]), int(facts["step"]), path / "model.safetensors", path)
+    return _target(place, facts, weights_sha256=str(facts["weights_sha256"]))
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where the files of a target lie."""
+
+    kind: str
+    path: Path
+    run_name: str
+    step: int
+    weights: Path
+    tokenizer: Path
+
+
+def _target(place: _Place, record: dict[str, Any], *, weights_sha256: str) -> Target:
+    inputs = record["inputs"]
+    return Target(
+        kind=place.kind,
+        path=place.path,
+        run_name=place.run_name,
+        step=place.step,
+        weights=place.weights,
+        weights_sha256=weights_sha256,
+        config=decode_saved(record["config"]),
+        tokenizer=place.tokenizer,
+        vocab_size=int(inputs["vocab_size"]),
+        dataset_digest=str(inputs["dataset"]),
+        dtype=str(record["resolved"]["dtype"]),
+    )

@@ -1,0 +1,1 @@
+"""Protocols that parts of the system meet each other through; no implementation, no heavy import."""

@@ -1,0 +1,14 @@
+"""What is measured: pure functions, and writers of the records."""
+
+from codex_ml.metrics.functions import bits_per_byte, mean_interval, perplexity, token_accuracy
+from codex_ml.metrics.writers import CSVMetricsWriter, MetricRecord, NDJSONMetricsWriter
+
+__all__ = [
+    "CSVMetricsWriter",
+    "MetricRecord",
+    "NDJSONMetricsWriter",
+    "bits_per_byte",
+    "mean_interval",
+    "perplexity",
+    "token_accuracy",
+]

@@ -1,0 +1,1 @@
+"""The reference decoder and its way in and out of files."""

@@ -1,0 +1,1 @@
+"""From a config to a trained, evaluated, exported and reported model, stage by stage."""

@@ -1,0 +1,55 @@
+"""The model card of an export: what it is, what it was trained on, what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from codex_ml.config.schema import ModelConfig
+from codex_ml.modeling.size import model_size
+
+
+def model_card(facts: Mapping[str, Any]) -> str:
+    """Markdown with Hugging Face's YAML header, from the facts of the export."""
+    config, inputs = facts["config"], facts["inputs"]
+    model = ModelConfig(**config["model"])
+    size = model_size(model, vocab_size=inputs["vocab_size"])
+    figures = "\n".join(f"| {name} | {value:.4f} |" for name, value in facts["metrics"].items())
+    return f"""---
+library_name: transformers
+pipeline_tag: text-generation
+tags: [code, codex-ml]
+---
+
+# {facts["run"]}
+
+A code language model of {size.parameters:,} parameters, trained from scratch by codex-ml on the data
+source `{config["data"]["source"]}`.
+
+| measured on held-out data | value |
+|---|---|
+{figures}
+
+## Use
+
+```python
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+model = AutoModelForCausalLM.from_pretrained("export")
+tokenizer = AutoTokenizer.from_pretrained("export")
+```
+
+## Provenance
+
+| what | digest or value |
+|---|---|
+| weights | `{facts["weights_sha256"]}` |
+| dataset | `{inputs["dataset"]}` |
+| tokenizer | `{inputs["tokenizer"]}` |
+| code of codex-ml | `{inputs["code"]}` |
+| run | `{facts["run_id"]}` |
+| step | {facts["step"]} |
+| seed | {config["seed"]} |
+
+It is as good as its data and its size: it completes code in the style it has seen and knows nothing else.
+"""

@@ -1,0 +1,35 @@
+"""Stage ``evaluate``: the tasks of the config on the held-out split, logged and kept."""
+
+from __future__ import annotations
+
+import torch
+
+from codex_ml.evaluation.runner import evaluate as run_tasks
+from codex_ml.pipeline.context import Work
+from codex_ml.tracking.composite import open_trackers
+
+
+def evaluate(work: Work) -> None:
+    """Measure the trained weights; an answer on disk to the same question is taken as it is."""
+    assert work.dataset is not None and work.target is not None and work.resolved is not None
+    work.evaluation = run_tasks(
+        work.target,
+        dataset=work.dataset,
+        split="validation",
+        tasks=work.config.eval.tasks,
+        cfg=work.config.eval,
+        device=torch.device(work.resolved.device),
+        keep_in=work.directory.evaluations,
+        reporter=work.reporter,
+    )
+    if not work.evaluation.fresh:
+        return
+    run_id = str(work.record["run_id"])
+    tracker = open_trackers(
+        work.config.tracking.sinks,
+        run_directory=work.directory.path,
+        run_id=run_id,
+        resume_step=work.target.step,
+    )
+    tracker.write(work.evaluation.records(run_id=run_id, step=work.target.step))
+    tracker.close()

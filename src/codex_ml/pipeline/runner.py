@@ -1,0 +1,37 @@
+"""Run the stages in order; each finds what it needs in what the ones before it made."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from codex_ml.interfaces.reporter import Reporter
+from codex_ml.pipeline.context import Request, Work
+from codex_ml.pipeline.evaluate_stage import evaluate
+from codex_ml.pipeline.export_stage import export
+from codex_ml.pipeline.finish_stage import report, result
+from codex_ml.pipeline.prepare_stage import prepare
+from codex_ml.pipeline.sample_stage import sample
+from codex_ml.pipeline.train_stage import train
+
+Stage = Callable[[Work], None]
+#: `train` is the pipeline ending after the training stage: same directory, same identity.
+TRAIN_STAGES: tuple[Stage, ...] = (prepare, train)
+ALL_STAGES: tuple[Stage, ...] = (prepare, train, evaluate, sample, export, result, report)
+
+
+def run_codex_pipeline(
+    request: Request, *, reporter: Reporter, stages: Sequence[Stage] = ALL_STAGES
+) -> Work:
+    """Run *stages* on the run of the request, as its only writer.
+
+    Run again after success, every stage finds its result and nothing is computed twice. Raises
+    UsageError when the run's directory is locked or holds another run; Interrupted after a signal.
+    """
+    work = Work(request=request, reporter=reporter)
+    with work.directory.locked():
+        for stage in stages:
+            started = time.perf_counter()
+            stage(work)
+            work.seconds[stage.__name__] = round(time.perf_counter() - started, 3)
+    return work

@@ -1,0 +1,37 @@
+"""Stage ``sample``: complete the prompts of the config and keep the texts."""
+
+from __future__ import annotations
+
+import torch
+
+from codex_ml.config.keys import to_dict
+from codex_ml.core.publish import read_json, write_json
+from codex_ml.generation.generate import complete
+from codex_ml.pipeline.context import Work
+
+
+def sample(work: Work) -> None:
+    """Write ``samples/step-N.json``; an equal request already answered is left alone."""
+    assert work.target is not None and work.resolved is not None
+    cfg, target = work.config.sample, work.target
+    file = work.directory.samples / f"step-{target.step:08d}.json"
+    asked = {"weights": target.weights_sha256, "settings": to_dict(cfg), "seed": work.config.seed}
+    if file.is_file() and read_json(file)["asked"] == asked:
+        return
+    model = target.load_model(device=torch.device(work.resolved.device))
+    tokenizer = target.load_tokenizer()
+    rows = []
+    for prompt in cfg.prompts:
+        done = complete(
+            model,
+            [tokenizer.eos_id, *tokenizer.encode(prompt)],
+            samples=1,
+            max_tokens=cfg.max_tokens,
+            temperature=cfg.temperature,
+            top_p=cfg.top_p,
+            seed=work.config.seed,
+            end=tokenizer.eos_id,
+        )[0]
+        rows.append({"prompt": prompt, "completion": tokenizer.decode(done.tokens), "ended": done.ended})
+        work.reporter.progress(len(rows), len(cfg.prompts), "samples")
+    write_json(file, {"asked": asked, "samples": rows})

@@ -1,0 +1,1 @@
+"""What made a run: code, environment, seeds, and the record of it on disk."""

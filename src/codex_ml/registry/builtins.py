@@ -1,0 +1,26 @@
+"""The one table of built-in components: kind -> name -> "module:attribute", imported on use."""
+
+from __future__ import annotations
+
+BUILTINS: dict[str, dict[str, str]] = {
+    "tokenizers": {"bpe": "codex_ml.tokenization.hf_tokenizer:HFTokenizerAdapter"},
+    "models": {"decoder": "codex_ml.modeling.decoder:Decoder"},
+    "objectives": {"lm": "codex_ml.objectives.lm:lm_loss"},
+    "data_sources": {
+        "csv": "codex_ml.data.sources.csv:CsvSource",
+        "files": "codex_ml.data.sources.files:FilesSource",
+        "git": "codex_ml.data.sources.git:GitSource",
+        "jsonl": "codex_ml.data.sources.jsonl:JsonlSource",
+        "parquet": "codex_ml.data.sources.parquet:ParquetSource",
+        "python_stdlib": "codex_ml.data.sources.python_stdlib:PythonStdlibSource",
+    },
+    "trackers": {
+        "csv": "codex_ml.tracking.csv_sink:CsvTracker",
+        "ndjson": "codex_ml.tracking.ndjson_sink:NdjsonTracker",
+    },
+    "eval_tasks": {
+        "compressors": "codex_ml.evaluation.tasks.compressors:evaluate_compressors",
+        "lm": "codex_ml.evaluation.tasks.lm:evaluate_lm",
+        "parse": "codex_ml.evaluation.tasks.parse:evaluate_parse",
+    },
+}

@@ -1,0 +1,1 @@
+"""Tokenizers: train, keep, load, encode fast, measure."""

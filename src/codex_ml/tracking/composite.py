@@ -1,0 +1,72 @@
+"""Several sinks as one. The NDJSON file is the truth; any other sink may fail, once, visibly."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from codex_ml.errors import CodexError
+from codex_ml.interfaces.tracker import Tracker
+from codex_ml.metrics import MetricRecord
+from codex_ml.registry import registry_for
+
+log = logging.getLogger(__name__)
+_TRUTH = "ndjson"
+
+
+class CompositeTracker:
+    """Fans records out to the sinks of a run.
+
+    A sink other than ``ndjson`` that raises OSError or CodexError is reported once and left out
+    from then on; ``failed`` names it and why.
+    """
+
+    def __init__(self, sinks: Mapping[str, Tracker], *, run_id: str) -> None:
+        self._sinks = dict(sinks)
+        self._run_id = run_id
+        self.failed: dict[str, str] = {}
+
+    def log(
+        self, values: Mapping[str, float], *, step: int, split: str, phase: str, dataset: str | None = None
+    ) -> None:
+        """Record several metrics of one step."""
+        now = time.time()
+        self.write(
+            [
+                MetricRecord(self._run_id, step, split, phase, name, float(value), now, dataset)
+                for name, value in values.items()
+            ]
+        )
+
+    def write(self, records: Sequence[MetricRecord]) -> None:
+        """Hand records to every sink that still works."""
+        for name, sink in list(self._sinks.items()):
+            try:
+                for record in records:
+                    sink.write(record)
+            except (OSError, CodexError) as error:
+                if name == _TRUTH:
+                    raise
+                log.warning("the tracker '%s' failed and is left out: %s", name, error)
+                self.failed[name] = str(error)
+                del self._sinks[name]
+
+    def close(self) -> None:
+        for sink in self._sinks.values():
+            sink.close()
+
+
+def open_trackers(
+    names: Sequence[str], *, run_directory: Path, run_id: str, resume_step: int
+) -> CompositeTracker:
+    """Open the run's sinks; ``ndjson`` is always among them.
+
+    Raises NotFoundError for an unknown name, StorageError when the truth cannot be written.
+    """
+    sinks = {
+        name: registry_for("trackers").get(name)(run_directory, resume_step=resume_step)
+        for name in dict.fromkeys((_TRUTH, *names))
+    }
+    return CompositeTracker(sinks, run_id=run_id)

@@ -1,0 +1,45 @@
+"""The batch of any step, computed from its number alone.
+
+Shapes: B rows of a micro-batch, T time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import torch
+
+from codex_ml.config.schema import RunConfig
+from codex_ml.data.order import batch_rows
+from codex_ml.data.packed import PackedSplit
+from codex_ml.training.step import MicroBatch
+
+
+class StepBatches:
+    """Rows of the train split in the order of the seed; holds no position."""
+
+    def __init__(self, split: PackedSplit, *, config: RunConfig, device: torch.device) -> None:
+        self._split = split
+        self._seed = config.seed
+        self._batch_size = config.train.batch_size
+        self._shards = config.runtime.shards
+        self._device = device
+
+    def rows(self, step: int) -> np.ndarray:
+        """Row numbers of the step, in order."""
+        return batch_rows(step, seed=self._seed, rows=self._split.rows, batch_size=self._batch_size)
+
+    def digest(self, step: int) -> str:
+        """sha256 over the row numbers: which samples the step saw, in which order."""
+        return hashlib.sha256(self.rows(step).astype("<i8").tobytes()).hexdigest()
+
+    def __call__(self, step: int) -> list[MicroBatch]:
+        """The micro-batches of one step, equal in shape."""
+        shards = np.split(self.rows(step), self._shards)
+        return [self._micro_batch(rows) for rows in shards]
+
+    def _micro_batch(self, rows: np.ndarray) -> MicroBatch:
+        tokens = torch.from_numpy(self._split.batch(rows).astype(np.int64)).to(self._device)
+        inputs_BT, labels_BT = tokens[:, :-1].contiguous(), tokens[:, 1:].contiguous()
+        return MicroBatch(inputs_BT, labels_BT, labels_BT.numel())

@@ -1,0 +1,81 @@
+"""The training loop as a generator of steps: when. How a gradient comes about is in step.py."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from torch import nn
+
+from codex_ml.config.schema import TrainConfig
+from codex_ml.training.guard import objection, refuse_or_skip, remember
+from codex_ml.training.optim import Optimizers
+from codex_ml.training.schedule import lr_scale
+from codex_ml.training.state import Progress
+from codex_ml.training.step import LossFunction, MicroBatch, compute_gradients
+
+
+@dataclass(frozen=True)
+class StepInfo:
+    """One finished optimizer step (*step* counts from 1)."""
+
+    step: int
+    loss: float
+    grad_norm: float
+    lr: float
+    tokens: int
+    seconds: float
+    skipped: str | None
+
+
+@dataclass(frozen=True)
+class Trainee:
+    """The parts that a step changes."""
+
+    model: nn.Module
+    optimizers: Optimizers
+    loss_of: LossFunction
+    progress: Progress
+
+
+def run_steps(
+    trainee: Trainee, *, cfg: TrainConfig, batch_of: Callable[[int], Sequence[MicroBatch]]
+) -> Iterator[StepInfo]:
+    """Train from ``progress.step`` to ``cfg.steps``, yielding after each step.
+
+    The consumer may save, evaluate or stop between two steps; setting ``progress.stopped_early``
+    ends the loop. Raises TrainingError when the guard stops the run.
+    """
+    progress = trainee.progress
+    while progress.step < cfg.steps and not progress.stopped_early:
+        started = time.perf_counter()
+        shards = batch_of(progress.step)
+        scale = lr_scale(progress.step, steps=cfg.steps, cfg=cfg.schedule)
+
+        # ---- the gradient step ----------------------------------------------------------------
+        trainee.optimizers.zero_grad()
+        gradients = compute_gradients(trainee.loss_of, trainee.model, shards, clip_norm=cfg.clip_norm)
+        reason = objection(gradients.loss, gradients.norm, progress=progress, cfg=cfg.guard)
+        if reason is None:
+            trainee.optimizers.set_scale(scale)
+            trainee.optimizers.step()
+        # ---------------------------------------------------------------------------------------
+
+        if reason is None:
+            remember(gradients.loss, progress=progress, cfg=cfg.guard)
+        else:
+            refuse_or_skip(reason, progress=progress, cfg=cfg.guard)
+        progress.step += 1
+        progress.tokens += gradients.tokens
+        progress.samples += sum(len(shard.inputs_BT) for shard in shards)
+        seconds = time.perf_counter() - started
+        yield StepInfo(
+            step=progress.step,
+            loss=gradients.loss,
+            grad_norm=gradients.norm,
+            lr=cfg.lr * scale,
+            tokens=gradients.tokens,
+            seconds=seconds,
+            skipped=reason,
+        )

@@ -1,0 +1,136 @@
+"""What "auto" becomes on this machine: device, dtype, compiler, threads; stored beside the config."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import platform
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from codex_ml.config.schema import RunConfig
+from codex_ml.errors import ConfigError
+from codex_ml.modeling.size import model_size
+from codex_ml.provenance.environment import cpu_name, usable_cores
+
+log = logging.getLogger(__name__)
+#: Below this much work (FLOP) a cold compile costs more than it saves.
+_COMPILE_PAYS_FLOP = 3e13
+
+
+@dataclass(frozen=True)
+class ResolvedRun:
+    """What ran, as opposed to what was asked."""
+
+    device: str
+    device_name: str
+    dtype: str
+    dtype_reason: str
+    compile: bool
+    compile_reason: str
+    threads: int
+    cpu_capability: str
+    torch: str
+    python: str
+    determinism: str
+
+    @property
+    def torch_dtype(self) -> torch.dtype:
+        return torch.bfloat16 if self.dtype == "bfloat16" else torch.float32
+
+    def as_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+
+def resolve(config: RunConfig, *, vocab_size: int) -> ResolvedRun:
+    """Decide everything the config leaves to the machine. Raises ConfigError for what it lacks."""
+    device = _device(config.runtime.device)
+    dtype, dtype_reason = _dtype(config.runtime.dtype, device)
+    compiled, compile_reason = _compile(config, device, vocab_size)
+    cuda = device.startswith("cuda")
+    return ResolvedRun(
+        device=device,
+        device_name=torch.cuda.get_device_name(device) if cuda else cpu_name(),
+        dtype=dtype,
+        dtype_reason=dtype_reason,
+        compile=compiled,
+        compile_reason=compile_reason,
+        threads=usable_cores() if config.runtime.threads == "auto" else config.runtime.threads,
+        cpu_capability=torch.backends.cpu.get_cpu_capability(),
+        torch=torch.__version__,
+        python=platform.python_version(),
+        determinism=config.runtime.determinism,
+    )
+
+
+def _device(asked: str) -> str:
+    if asked == "auto":
+        return "cuda:0" if torch.cuda.is_available() else "cpu"
+    if asked.startswith("cuda"):
+        index = int(asked.partition(":")[2] or 0)
+        present = torch.cuda.device_count()
+        if index >= present:
+            raise ConfigError(
+                f"runtime.device={asked} is not there",
+                code="config.device",
+                got=f"{present} CUDA devices",
+                wanted=f"at least {index + 1}",
+                next_step="use runtime.device=auto or cpu",
+            )
+        return f"cuda:{index}"
+    return asked
+
+
+def _dtype(asked: str, device: str) -> tuple[str, str]:
+    native = torch.cuda.is_bf16_supported(False) if device != "cpu" else cpu_has_bf16()
+    if asked == "auto":
+        kind = "this device" if device != "cpu" else "this CPU"
+        if native:
+            return "bfloat16", f"{kind} multiplies bfloat16 natively"
+        return "float32", f"{kind} has no native bfloat16"
+    if asked == "bfloat16" and not native:
+        log.warning("runtime.dtype=bfloat16 is emulated on this device and will be slow")
+    return asked, "asked for"
+
+
+def cpu_has_bf16() -> bool:
+    """True where the CPU multiplies bfloat16 in hardware (AVX-512 BF16, AMX, or Arm's BF16)."""
+    capabilities = torch.cpu.get_capabilities()
+    return any(bool(capabilities.get(name)) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+
+
+def _compile(config: RunConfig, device: str, vocab_size: int) -> tuple[bool, str]:
+    asked = config.runtime.compile
+    if asked is False:
+        return False, "asked for"
+    if asked == "auto":
+        tokens = config.train.steps * config.train.batch_size * config.model.context
+        work = 6.0 * model_size(config.model, vocab_size=vocab_size).parameters * tokens
+        if work < _COMPILE_PAYS_FLOP:
+            return False, "the run is too short for a compilation to pay"
+    failure = compiler_failure(device)
+    if failure is None:
+        return True, "a test compilation worked"
+    if asked is True:
+        raise ConfigError(
+            "runtime.compile=true and no compiler works here",
+            code="config.compile",
+            got=failure,
+            next_step="install a C++ compiler (Debian: g++), or use runtime.compile=auto",
+        )
+    return False, f"no compiler works here: {failure}"
+
+
+def compiler_failure(device: str) -> str | None:
+    """Compile and run a tiny function; the reason when that fails, else None."""
+    from torch._dynamo.exc import BackendCompilerFailed
+    from torch._inductor.exc import CppCompileError, InvalidCxxCompiler
+
+    probe = torch.compile(lambda x: (x * 2 + 1).sum(), dynamic=False)
+    try:
+        value = float(probe(torch.arange(64, dtype=torch.float32, device=device)))
+    except (BackendCompilerFailed, InvalidCxxCompiler, CppCompileError, OSError, RuntimeError) as error:
+        return f"{type(error).__name__}: {str(error).strip().splitlines()[0][:160]}"
+    return None if value == 4096.0 else f"the compiled probe gave {value} instead of 4096.0"
