@@ -54,12 +54,20 @@ def test_make_says_in_one_line_what_python_it_needs(run: Run, tmp_path: Path, ta
     old = tmp_path / "old-python"
     old.write_text('#!/bin/sh\ncase "$1" in -V) echo Python 3.9.1;; *) exit 1;; esac\n')
     old.chmod(0o755)
+    bare = tmp_path / "bare-python"
+    bare.write_text('#!/bin/sh\ncase "$2" in *ensurepip*) exit 1;; esac\n')
+    bare.chmod(0o755)
     absent = run("make", target, "PYTHON=no-such-python", cwd=tmp_path)
     wrong = run("make", target, f"PYTHON={old}", cwd=tmp_path)
+    no_venv = run("make", target, f"PYTHON={bare}", cwd=tmp_path)
     assert absent.code != 0
     assert absent.err.splitlines()[0].startswith("make: no-such-python not found; install python3")
     assert wrong.code != 0
     assert wrong.err.splitlines()[0].startswith("make: Python 3.9.1 will not do; name a Python 3.11 to 3.13")
+    assert (
+        no_venv.err.splitlines()[0]
+        == "make: python3-venv is missing; install it: apt-get install python3-venv"
+    )
     assert not (tmp_path / ".venv").exists()
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,8 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from codex_ml.config.check import check_config
-from codex_ml.config.environment import environment_values
+from codex_ml.config.environment import environment_values, variable_of
+from codex_ml.config.groups import configs_directory, group_options
 from codex_ml.config.keys import all_keys, sections
 from codex_ml.config.schema import RunConfig
 from codex_ml.config.sources import Origin, check_source, origins_of
@@ -61,20 +61,6 @@ def compose(
     return Composed(config=config, origins=origins, overrides=tuple(words))
 
 
-def configs_directory() -> Path:
-    """The folder of YAML groups shipped with the package."""
-    return Path(str(resources.files("codex_ml.configs")))
-
-
-def group_options(config_dir: Path | None = None) -> dict[str, list[str]]:
-    """Every config group with its options, without importing anything of the run."""
-    found: dict[str, set[str]] = {}
-    for base in filter(None, (configs_directory(), config_dir)):
-        for path in sorted(base.glob("*/*.yaml")):
-            found.setdefault(path.parent.name, set()).add(path.stem)
-    return {group: sorted(options) for group, options in sorted(found.items())}
-
-
 def _compose_values(
     overrides: Sequence[str], *, config_dir: Path | None, environ: Mapping[str, str]
 ) -> tuple[dict[str, Any], dict[str, Origin], list[str]]:
@@ -106,8 +92,9 @@ def _compose_values(
     assert isinstance(values, dict)
     values.pop("experiment", None)
     origins = origins_of(sources)
-    origins |= {path: Origin("environment variable CODEX_" + path.replace(".", "__").upper(), None)
-                for path in from_environment}
+    origins |= {
+        path: Origin(f"environment variable {variable_of(path)}", None) for path in from_environment
+    }
     for override in parsed:
         origins |= _override_origins(override)
     return {str(name): value for name, value in values.items()}, origins, list(overrides)

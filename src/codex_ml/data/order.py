@@ -31,7 +31,7 @@ _GOLDEN, _MIX_A, _MIX_B = (
 def permute(positions: NDArray[np.integer[Any]], *, seed: int, size: int) -> NDArray[np.int64]:
     """Where a random permutation of ``range(size)`` sends each position; all of them below *size*."""
     values = np.asarray(positions, dtype=np.int64)
-    if size < 1 or (values.size and not (0 <= values.min() and values.max() < size)):
+    if size < 1 or (values.size and not (values.min() >= 0 and values.max() < size)):
         raise ValueError(f"positions must lie in 0..{size - 1}")
     half = max(_MIN_HALF_BITS, (max(size - 1, 1).bit_length() + 1) // 2)
     keys = [np.uint64(draw_seed(seed, "data.order.round", index)) for index in range(_ROUNDS)]

@@ -98,19 +98,22 @@ class PackedSplit:
         found: list[RowDocument] = []
         index = -1
         columns = ["split", "id", "group", "path", "token_start", "token_count"]
-        for split, *names, begin, count in read_rows(self.directory / DOCUMENTS_FILE, columns=columns):
+        for split, name, group, path, begin, count in read_rows(
+            self.directory / DOCUMENTS_FILE, columns=columns
+        ):
             index += split == self.name
             if split != self.name or index < first:
                 continue
             if begin >= stop:
                 break
-            inside = (max(begin - start, 0), min(begin + count, stop) - start)
-            found.append(RowDocument(*names, *inside, begins=begin >= start, ends=begin + count <= stop))
+            end = begin + count
+            inside = (max(begin - start, 0), min(end, stop) - start)
+            found.append(RowDocument(name, group, path, *inside, begins=begin >= start, ends=end <= stop))
         return found
 
     def _starts(self, indices: NDArray[np.integer[Any]], *, rows: int) -> NDArray[np.int64]:
-        indices = np.asarray(indices, dtype=np.int64)
-        if indices.size and not (0 <= indices.min() and indices.max() < rows):
+        wide: NDArray[np.int64] = np.asarray(indices, dtype=np.int64)
+        if indices.size and not (indices.min() >= 0 and indices.max() < rows):
             bad = int(indices.max() if indices.max() >= rows else indices.min())
             raise DataError(
                 f"the split '{self.name}' has no row {bad}",
@@ -118,4 +121,4 @@ class PackedSplit:
                 got=bad,
                 wanted=f"0 to {rows - 1}",
             )
-        return indices * self.context
+        return wide * self.context

@@ -44,7 +44,7 @@ class Tally:
                 "the corpus is empty after cleaning",
                 code="data.empty",
                 got=reasons or "no documents in the inputs",
-                next_step="check data.path and the limits data.min_bytes, data.max_bytes, data.min_text_share",
+                next_step="check data.path and the limits in data.min_bytes, data.max_bytes and so on",
             )
         groups = len(self._groups)
         for split, share in shares(cfg).items():

@@ -38,7 +38,7 @@ def tokenize_corpus(
         for split in SPLITS:
             writer = ShardWriter(stage, split=split, dtype=encoder.dtype, shard_tokens=shard_tokens)
             starts = _encode_split(
-                corpus,
+                corpus.documents(split),
                 split=split,
                 encoder=encoder,
                 end_id=end_id,
@@ -72,7 +72,7 @@ class _Counter:
 
 
 def _encode_split(
-    corpus: CorpusRef,
+    documents: Iterator[CorpusDocument],
     *,
     split: str,
     encoder: FastEncoder,
@@ -81,10 +81,10 @@ def _encode_split(
     table: RowWriter,
     counter: _Counter,
 ) -> list[int]:
-    """Append every document of *split* and the end token after it; return where each starts."""
+    """Append every document and the end token after it; return where each starts."""
     end = np.array([end_id], dtype=encoder.dtype)
     starts: list[int] = []
-    for batch in _batches(corpus.documents(split)):
+    for batch in _batches(documents):
         encoded = encoder.encode_documents([document.text for document in batch])
         for document, ids in zip(batch, encoded, strict=True):
             start = writer.tokens

@@ -82,7 +82,7 @@ def evaluate(
         model=target.load_model(device=device),
         tokenizer=target.load_tokenizer(),
         split=PackedSplit.open(dataset.directory, split),
-        texts=lambda: dataset.corpus.texts(split),
+        texts=lambda: (document.text.encode() for document in dataset.corpus.documents(split)),
         cfg=cfg,
         seed=target.config.seed,
         device=device,

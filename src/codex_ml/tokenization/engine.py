@@ -45,7 +45,7 @@ class FastEncoder:
             _tiktoken(spec) if proper else _hugging_face(hf),
             vocab_size=hf.get_vocab_size(),
             backend="tiktoken" if proper else "tokenizers",
-            threads=threads or len(os.sched_getaffinity(0)),
+            threads=threads or _cores(),
         )
 
     def encode_documents(self, texts: Sequence[str]) -> list[NDArray[Any]]:
@@ -57,6 +57,12 @@ class FastEncoder:
 
     def _one(self, text: str) -> NDArray[Any]:
         return self._encode(text).astype(self.dtype)
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _tiktoken(spec: dict[str, Any]) -> Encode:

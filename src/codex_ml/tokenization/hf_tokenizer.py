@@ -124,14 +124,15 @@ class HFTokenizerAdapter:
             cut = slice(None, max_length) if truncation == "right" else slice(-max_length, None)
             rows = [row[cut] if len(row) > max_length else row for row in rows]
         width = max(map(len, rows), default=0)
-        if padding is None and any(len(row) != width for row in rows):
+        ragged = any(len(row) != width for row in rows)
+        if padding is None and ragged:
             raise UsageError(
                 "texts of different lengths do not make a batch",
                 code="tokenizer.ragged",
                 got=f"{min(map(len, rows))} to {width} tokens",
                 next_step="choose padding='left' or padding='right'",
             )
-        return _pad(rows, width=width, left=padding == "left", pad_id=self.pad_id)
+        return _pad(rows, width=width, left=padding == "left", pad_id=self.pad_id if ragged else 0)
 
     def decode(self, ids: Sequence[int], *, skip_special: bool = False) -> str:
         """The text of *ids*; exact for ids that come from `encode`."""

@@ -87,17 +87,20 @@ class GitSource:
         ) as process:
             asked, answers = cast("IO[bytes]", process.stdin), cast("IO[bytes]", process.stdout)
             for name, oid in blobs:
-                asked.write(f"{oid}\n".encode())
-                asked.flush()
-                yield name, _answer(answers, oid=oid)
+                yield name, _ask(asked, answers, oid=oid)
 
 
-def _answer(stream: IO[bytes], *, oid: str) -> bytes:
-    head = stream.readline().split()
+def _ask(asked: IO[bytes], answers: IO[bytes], *, oid: str) -> bytes:
+    try:
+        asked.write(f"{oid}\n".encode())
+        asked.flush()
+    except OSError as error:
+        raise _failed(str(error).encode()) from error
+    head = answers.readline().split()
     if len(head) != 3 or head[0] != oid.encode():
         raise _failed(b" ".join(head) or b"no answer")
     size = int(head[2])
-    raw = stream.read(size + 1)
+    raw = answers.read(size + 1)
     if len(raw) != size + 1:
         raise _failed(b"a short answer")
     return raw[:-1]

@@ -29,9 +29,8 @@ class JsonlSource(TableSource):
                 if line is None:
                     yield Dropped(place, name, size, "clean.long", f"a line of {size} bytes")
                 elif line.strip():
-                    yield self._row(
-                        line.removeprefix(_BOM) if number == 1 else line, name=name, number=number
-                    )
+                    line = line.removeprefix(_BOM) if number == 1 else line
+                    yield self._row(line, name=name, number=number)
 
     def _row(self, line: bytes, *, name: str, number: int) -> Row | Dropped:
         place = f"{name}:{number}"

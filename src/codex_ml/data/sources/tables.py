@@ -89,7 +89,7 @@ class TableSource(ABC):
                 group.encode("utf-8")
         except UnicodeEncodeError as error:
             bad = DataError(
-                f"{place} holds a lone surrogate, which UTF-8 cannot", code="data.encoding", got=error
+                f"{place} holds a lone surrogate, which UTF-8 cannot", code="data.encoding", got=error.reason
             )
             return settle(bad, skip=self.skip, id=place, path=name)
         except DataError as error:

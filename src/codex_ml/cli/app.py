@@ -1,0 +1,59 @@
+"""The tree of commands. A command's module is imported when the command is needed, torch later still."""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+from codex_ml import __version__
+
+#: Command -> module below codex_ml.cli that holds it as `command`.
+COMMANDS = {
+    "completion": "completion",
+    "config": "config",
+    "data": "data",
+    "doctor": "doctor",
+    "eval": "evaluate",
+    "generate": "generate",
+    "pipeline": "pipeline",
+    "runs": "runs",
+    "store": "store",
+    "tokenizer": "tokenizer",
+    "train": "train",
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported by name; their modules import click alone."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        module = COMMANDS.get(cmd_name)
+        if module is None:
+            return None
+        command: click.Command = importlib.import_module(f"codex_ml.cli.{module}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Click's own, with the nearest command in the message."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from codex_ml.errors import did_you_mean
+
+            raise click.UsageError(f"there is no command '{args[0]}': {did_you_mean(args[0], COMMANDS)}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="codex-ml")
+def app() -> None:
+    """Train, evaluate and audit code language models on your own machines, offline.
+
+    \b
+    codex-ml pipeline run experiment=demo      the whole path on the standard library
+    codex-ml pipeline plan experiment=demo     what it will cost, before it starts
+    """

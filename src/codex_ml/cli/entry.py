@@ -1,0 +1,64 @@
+"""main(argv) -> exit code: errors become one line and the contract's code."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from codex_ml.cli.app import app
+from codex_ml.cli.console import close_bars
+from codex_ml.errors import CodexError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    0 done, 1 failed, 2 bad usage or config, 3 verification found a difference, 75 interrupted.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        result = app.main(args=words, prog_name="codex-ml", standalone_mode=False)
+    except click.ClickException as error:
+        return _fail(_usage_line(error), code="usage", exit_code=2, words=words)
+    except CodexError as error:
+        return _fail(error.line(), code=error.code, exit_code=error.exit_code, words=words, error=error)
+    except (KeyboardInterrupt, click.Abort):
+        return _fail(
+            "interrupted; run the same command again to go on", code="interrupted", exit_code=75, words=words
+        )
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        from codex_ml.core.publish import storage_error
+
+        wrapped = storage_error(error, Path(str(error.filename)))
+        return _fail(wrapped.line(), code=wrapped.code, exit_code=1, words=words, error=wrapped)
+    return result if isinstance(result, int) else 0
+
+
+def entry_point() -> None:
+    """The console script."""
+    sys.exit(main())
+
+
+def _usage_line(error: click.ClickException) -> str:
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "codex-ml"
+    return f"{error.format_message()} Next: see `{command} --help` [usage]"
+
+
+def _fail(
+    line: str, *, code: str, exit_code: int, words: Sequence[str], error: CodexError | None = None
+) -> int:
+    close_bars()
+    print(f"error: {line}", file=sys.stderr)
+    if "--json" in words:
+        record = error.record() if error else {"code": code, "what": line}
+        print(json.dumps({"error": record, "exit_code": exit_code}))
+    return exit_code

@@ -1,0 +1,43 @@
+"""`codex-ml generate`: complete a prompt with a run, a checkpoint or an export."""
+
+from __future__ import annotations
+
+import click
+
+from codex_ml.cli.common import Invocation, common_options
+
+
+@click.command("generate")
+@common_options
+@click.argument("target")
+@click.option("--prompt", required=True, help="Text to complete; - reads standard input.")
+@click.option("--max-tokens", type=click.IntRange(1), default=64, show_default=True)
+@click.option("--temperature", type=click.FloatRange(0), default=0.6, show_default=True, help="0 is greedy.")
+@click.option("--top-p", type=click.FloatRange(0, 1, min_open=True), default=0.95, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=1234, show_default=True)
+def command(
+    invocation: Invocation,
+    target: str,
+    prompt: str,
+    max_tokens: int,
+    temperature: float,
+    top_p: float,
+    seed: int,
+) -> None:
+    """Complete a prompt with TARGET: a run, a checkpoint directory or an export directory.
+
+    The same arguments give the same text.
+    """
+    from codex_ml.evaluation.complete import complete_text
+
+    text = click.get_text_stream("stdin").read() if prompt == "-" else prompt
+    result = complete_text(
+        target,
+        prompt=text,
+        max_tokens=max_tokens,
+        temperature=temperature,
+        top_p=top_p,
+        seed=seed,
+        home=invocation.home,
+    )
+    invocation.emit(result, f"{text}{result['text']}")

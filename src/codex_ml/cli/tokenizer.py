@@ -1,0 +1,123 @@
+"""`codex-ml tokenizer train|eval|encode|decode`."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from codex_ml.cli.common import Invocation, common_options, config_options
+
+if TYPE_CHECKING:
+    from codex_ml.tokenization.evaluate import TokenizerReport
+
+
+@click.group("tokenizer")
+def command() -> None:
+    """Train a tokenizer offline, measure it, use it."""
+
+
+@command.command("train")
+@common_options
+@config_options
+def train(invocation: Invocation, overrides: tuple[str, ...], config_dir: Path | None) -> None:
+    """Train byte-level BPE on the train split of the config's data; found when already trained."""
+    from codex_ml.data.corpus import prepare_corpus
+    from codex_ml.data.sample import sample_texts
+    from codex_ml.tokenization.store import prepare_tokenizer
+
+    config = invocation.compose(overrides, config_dir).config
+    progress = invocation.reporter().progress
+    corpus = prepare_corpus(config.data, home=invocation.home, progress=progress)
+    found = prepare_tokenizer(
+        lambda: sample_texts(corpus, split="train", limit=config.tokenizer.train_bytes),
+        corpus_digest=corpus.digest,
+        cfg=config.tokenizer,
+        home=invocation.home,
+        progress=progress,
+    )
+    record = {"tokenizer": found.digest, "path": str(found.directory), "vocab_size": found.vocab_size}
+    invocation.emit(record, f"tokenizer {found.digest}\n  {found.directory}\n  {found.vocab_size:,} entries")
+
+
+@command.command("eval")
+@common_options
+@config_options
+@click.option("--against", type=click.Path(path_type=Path), help="Another tokenizer's directory.")
+@click.option("--split", type=click.Choice(["train", "validation", "test"]), default="validation", show_default=True)
+def evaluate(
+    invocation: Invocation,
+    overrides: tuple[str, ...],
+    config_dir: Path | None,
+    against: Path | None,
+    split: str,
+) -> None:
+    """Bytes per token by language on held-out text, beside another tokenizer."""
+    from codex_ml.data.corpus import prepare_corpus
+    from codex_ml.data.sample import sample_texts
+    from codex_ml.tokenization.evaluate import evaluate_tokenizer
+    from codex_ml.tokenization.store import prepare_tokenizer
+
+    config = invocation.compose(overrides, config_dir).config
+    progress = invocation.reporter().progress
+    corpus = prepare_corpus(config.data, home=invocation.home, progress=progress)
+    found = prepare_tokenizer(
+        lambda: sample_texts(corpus, split="train", limit=config.tokenizer.train_bytes),
+        corpus_digest=corpus.digest,
+        cfg=config.tokenizer,
+        home=invocation.home,
+        progress=progress,
+    )
+    texts = ((document.path, document.text) for document in corpus.documents(split))
+    report = evaluate_tokenizer(found.directory, texts=texts, against=against)
+    invocation.emit(dataclasses.asdict(report), _report_text(report))
+
+
+@command.command("encode")
+@common_options
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.argument("text")
+def encode(invocation: Invocation, directory: Path, text: str) -> None:
+    """Token ids of TEXT (- reads standard input) under the tokenizer in DIRECTORY."""
+    from codex_ml.tokenization.hf_tokenizer import HFTokenizerAdapter
+
+    content = click.get_text_stream("stdin").read() if text == "-" else text
+    ids = HFTokenizerAdapter(directory).encode(content)
+    invocation.emit({"ids": ids, "tokens": len(ids)}, " ".join(map(str, ids)))
+
+
+@command.command("decode")
+@common_options
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.argument("ids", nargs=-1, required=True, type=click.IntRange(0))
+def decode(invocation: Invocation, directory: Path, ids: tuple[int, ...]) -> None:
+    """The text of token IDS under the tokenizer in DIRECTORY."""
+    from codex_ml.errors import DataError
+    from codex_ml.tokenization.hf_tokenizer import HFTokenizerAdapter
+
+    tokenizer = HFTokenizerAdapter(directory)
+    unknown = [token for token in ids if token >= tokenizer.vocab_size]
+    if unknown:
+        raise DataError(
+            "there is no such token",
+            code="tokenizer.id",
+            got=unknown[0],
+            wanted=f"0 to {tokenizer.vocab_size - 1}",
+        )
+    text = tokenizer.decode(list(ids))
+    invocation.emit({"text": text}, text)
+
+
+def _report_text(report: TokenizerReport) -> str:
+    lines = [f"{report.directory}: {report.vocab_size:,} entries"]
+    if report.against is not None:
+        lines.append(f"against {report.against}: {report.other_vocab_size:,} entries")
+    for row in report.rows:
+        other = "" if row.other_bytes_per_token is None else f"  other {row.other_bytes_per_token:.3f}"
+        lines.append(
+            f"  {row.language:<16}{row.documents:>7,} documents {row.bytes:>12,} bytes"
+            f"  {row.bytes_per_token:.3f} bytes/token{other}"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,46 @@
+"""`codex-ml train`: prepare what is missing and train; the pipeline up to its training stage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from codex_ml.cli.common import Invocation
+from codex_ml.cli.run_options import make_request, run_options
+
+
+@click.command("train")
+@run_options
+def command(
+    invocation: Invocation,
+    overrides: tuple[str, ...],
+    config_dir: Path | None,
+    resume_from: Path | None,
+    fresh: bool,
+) -> None:
+    """Train a run, or go on with it: the same command continues after any stop.
+
+    OVERRIDES are key=value and group=option words, such as experiment=demo train.lr=1e-3.
+    """
+    from codex_ml.pipeline.runner import TRAIN_STAGES, run_codex_pipeline
+
+    request = make_request(
+        invocation, overrides=overrides, config_dir=config_dir, resume_from=resume_from, fresh=fresh
+    )
+    work = run_codex_pipeline(request, reporter=invocation.reporter(), stages=TRAIN_STAGES)
+    assert work.outcome is not None
+    checkpoint = work.outcome.checkpoint
+    record = {
+        "run": request.config.name,
+        "step": checkpoint.step,
+        "checkpoint": str(checkpoint.path),
+        "weights_sha256": checkpoint.weights,
+        "already_finished": work.outcome.already_finished,
+    }
+    state = "is finished already" if work.outcome.already_finished else "trained"
+    invocation.emit(
+        record,
+        f"{request.config.name} {state}: step {checkpoint.step}, weights {checkpoint.weights[:16]}, "
+        f"{checkpoint.path}",
+    )

@@ -1,0 +1,48 @@
+"""Complete one prompt with any target."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from codex_ml.core.paths import Home
+from codex_ml.evaluation.session import settle
+from codex_ml.evaluation.target import find_target
+from codex_ml.generation.generate import complete
+
+
+def complete_text(
+    text: str,
+    *,
+    prompt: str,
+    max_tokens: int,
+    temperature: float,
+    top_p: float,
+    seed: int,
+    home: Home,
+) -> dict[str, Any]:
+    """The completion with what it came from; equal arguments give equal text.
+
+    Raises UsageError for an unknown target, DataError for a prompt that does not fit.
+    """
+    target = find_target(text, home=home)
+    settle(target, home=home)
+    tokenizer = target.load_tokenizer()
+    device = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+    done = complete(
+        target.load_model(device=device),
+        [tokenizer.eos_id, *tokenizer.encode(prompt)],
+        samples=1,
+        max_tokens=max_tokens,
+        temperature=temperature,
+        top_p=top_p,
+        seed=seed,
+        end=tokenizer.eos_id,
+    )[0]
+    return {
+        "text": tokenizer.decode(done.tokens),
+        "tokens": len(done.tokens),
+        "ended": done.ended,
+        "weights_sha256": target.weights_sha256,
+    }

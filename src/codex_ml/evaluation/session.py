@@ -1,0 +1,78 @@
+"""Evaluate any target outside a pipeline: find its data, settle the process, run the tasks."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from codex_ml.core.paths import Home
+from codex_ml.data.prepare import prepare_dataset
+from codex_ml.errors import DataError
+from codex_ml.evaluation.runner import Evaluation, evaluate
+from codex_ml.evaluation.target import Target, find_target
+from codex_ml.interfaces.reporter import Reporter
+from codex_ml.provenance.determinism import apply_determinism
+from codex_ml.provenance.environment import usable_cores
+from codex_ml.tracking.composite import open_trackers
+
+_NO_LIMIT = 1 << 62
+
+
+def evaluate_target(
+    text: str,
+    *,
+    home: Home,
+    split: str,
+    tasks: Sequence[str],
+    data_path: Path | None,
+    out: Path | None,
+    reporter: Reporter,
+) -> tuple[Evaluation, Target]:
+    """Measure a run, checkpoint or export.
+
+    *data_path* replaces ``data.path``. Raises UsageError when there is no such target, DataError
+    when the prepared tokenizer is not the target's.
+    """
+    target = find_target(text, home=home)
+    config = target.config
+    settle(target, home=home)
+    data = config.data if data_path is None else dataclasses.replace(config.data, path=str(data_path))
+    tokenizer = dataclasses.replace(config.tokenizer, path=str(target.tokenizer))
+    dataset = prepare_dataset(
+        data, tokenizer_cfg=tokenizer, context=config.model.context, home=home, progress=reporter.progress
+    )
+    if dataset.tokenizer.vocab_size != target.vocab_size:
+        raise DataError(
+            "the data was tokenized for another vocabulary",
+            code="eval.vocabulary",
+            got=dataset.tokenizer.vocab_size,
+            wanted=target.vocab_size,
+        )
+    result = evaluate(
+        target,
+        dataset=dataset,
+        split=split,
+        tasks=tasks or config.eval.tasks,
+        cfg=config.eval,
+        device=torch.device("cuda:0" if torch.cuda.is_available() else "cpu"),
+        keep_in=None,
+        reporter=reporter,
+    )
+    if out is not None:
+        tracker = open_trackers(("csv",), run_directory=out, run_id=target.run_name, resume_step=_NO_LIMIT)
+        tracker.write(result.records(run_id=target.run_name, step=target.step))
+        tracker.close()
+    return result, target
+
+
+def settle(target: Target, *, home: Home) -> None:
+    """Threads and deterministic kernels as the target was trained with."""
+    threads = target.config.runtime.threads
+    apply_determinism(
+        exact=target.config.runtime.determinism == "exact",
+        threads=usable_cores() if threads == "auto" else threads,
+        compile_cache=home.compile_cache,
+    )

@@ -1,0 +1,33 @@
+"""One line of facts for each run of a workspace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from codex_ml.provenance.run_directory import RunDirectory, list_runs
+
+
+def list_summaries(runs: Path) -> list[dict[str, Any]]:
+    """Every run by name, with its state: finished, trained, or unfinished (started or interrupted)."""
+    return [_summary(RunDirectory(runs / name)) for name in list_runs(runs)]
+
+
+def _summary(directory: RunDirectory) -> dict[str, Any]:
+    record = directory.read()
+    result = record.get("result") or {}
+    metrics = result.get("metrics", {})
+    steps = [int(path.name[5:13]) for path in directory.checkpoints.glob("step-*") if path.is_dir()]
+    step = max(steps, default=0)
+    planned = record["config"]["train"]["steps"]
+    state = "finished" if result else "trained" if step >= planned else "unfinished"
+    return {
+        "run": directory.name,
+        "state": state,
+        "step": step,
+        "steps": planned,
+        "created": record["created"],
+        "loss": metrics.get("loss"),
+        "bits_per_byte": metrics.get("bits_per_byte"),
+        "weights_sha256": result.get("weights_sha256"),
+    }
