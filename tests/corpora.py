@@ -9,10 +9,15 @@ from typing import Any
 from codex_ml.config.schema.data import DataConfig, SplitConfig
 from codex_ml.config.schema.tokenizer import TokenizerConfig
 
-WORDS = "alpha beta gamma delta value count index total items result parse render write read open".split()
+WORDS = (
+    *("alpha", "beta", "gamma", "delta", "value", "count", "index", "total"),
+    *("items", "result", "parse", "render", "write", "read", "open"),
+)
 
 
-def split_config(train: float = 0.8, validation: float = 0.2, test: float = 0.0, salt: str = "s") -> SplitConfig:
+def split_config(
+    train: float = 0.8, validation: float = 0.2, test: float = 0.0, salt: str = "s"
+) -> SplitConfig:
     return SplitConfig(train=train, validation=validation, test=test, salt=salt)
 
 
@@ -38,7 +43,9 @@ def data_config(source: str = "files", path: Path | str | None = None, **changes
     return DataConfig(**(values | changes))
 
 
-def tokenizer_config(vocab_size: int = 300, path: Path | None = None, train_bytes: int = 1 << 20) -> TokenizerConfig:
+def tokenizer_config(
+    vocab_size: int = 300, path: Path | None = None, train_bytes: int = 1 << 20
+) -> TokenizerConfig:
     return TokenizerConfig(
         name="bpe",
         path=None if path is None else str(path),

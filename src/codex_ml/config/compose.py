@@ -150,6 +150,10 @@ def _parse(word: str, groups: Mapping[str, Sequence[str]]) -> Override:
         raise ConfigError(
             f"'{word}' gives several values", code="config.override", wanted="one value per run"
         )
+    if override.is_add() and name in all_keys():
+        raise ConfigError(
+            f"'{word}' adds a key that exists", code="config.override", next_step=f"write {word.lstrip('+')}"
+        )
     if name in groups:
         _check_option(name, override.value(), groups[name])
     elif name not in all_keys() and name not in sections():

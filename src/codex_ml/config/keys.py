@@ -60,8 +60,18 @@ def _walk(section: type, prefix: str) -> Iterator[Key]:
             yield from _walk(typing.cast(type, hint), path + ".")
             continue
         base, info = typing.get_args(hint)
-        limits = tuple(str(item) for item in info.metadata)
+        limits = tuple(_limit(item) for item in info.metadata)
         yield Key(path, base, info.description, info.json_schema_extra["role"], limits)
+
+
+def _limit(item: Any) -> str:
+    """One of pydantic's limits as a person would write it."""
+    for name, sign in (("gt", ">"), ("ge", ">="), ("lt", "<"), ("le", "<=")):
+        if hasattr(item, name):
+            return f"{sign} {getattr(item, name)}"
+    if hasattr(item, "min_length"):
+        return f"at least {item.min_length} long"
+    return f"matches {item.pattern}"
 
 
 def _is_union(hint: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from codex_ml.config.schema.data import DataConfig
-from codex_ml.core.digest import digest_bytes, digest_json, digest_tree, merkle_root
+from codex_ml.core.digest import digest_bytes, digest_file, digest_json, digest_tree, merkle_root
 from codex_ml.core.paths import Home
 from codex_ml.core.store import find_or_build
 from codex_ml.data.clean import verdict
@@ -72,7 +73,7 @@ def prepare_corpus(cfg: DataConfig, *, home: Home, progress: Progress | None = N
     inputs = source.inputs()
     if not inputs:
         raise nothing_found(cfg, cfg.path)
-    meta = _identity(cfg, inputs=inputs, origin=source.origin)
+    meta = _identity(cfg, inputs=inputs, source=source)
     digest = digest_json(meta)
     meta = {**meta, "digest": digest, "inputs": [asdict(item) for item in inputs]}
 
@@ -83,16 +84,23 @@ def prepare_corpus(cfg: DataConfig, *, home: Home, progress: Progress | None = N
     return CorpusRef(digest, directory, find_or_build(directory, build=build, meta=meta))
 
 
-def _identity(cfg: DataConfig, *, inputs: list[InputFile], origin: dict[str, str]) -> dict[str, Any]:
+def _identity(cfg: DataConfig, *, inputs: list[InputFile], source: Source) -> dict[str, Any]:
     """All that decides the content of the corpus."""
     config = {name: value for name, value in asdict(cfg).items() if name not in _NOT_CONTENT}
     return {
         "kind": "corpus",
         "config": {**config, "include": list(cfg.include), "exclude": list(cfg.exclude)},
-        "origin": origin,
+        "origin": source.origin,
         "inputs_sha256": merkle_root((item.path, item.size, item.sha256) for item in inputs),
         "code": digest_tree(Path(__file__).parent, pattern="**/*.py"),
+        "source_code": _source_code(source),
     }
+
+
+def _source_code(source: Source) -> str:
+    """Digest of the file that defines *source*: a plugin's code decides the content as ours does."""
+    file = getattr(sys.modules.get(type(source).__module__), "__file__", None)
+    return digest_file(Path(file)) if file is not None and Path(file).is_file() else ""
 
 
 def _build(
@@ -124,7 +132,7 @@ def _build(
 def _verdict(document: Document, *, sha256: str, cfg: DataConfig, seen: ExactDedup) -> Dropped | None:
     reason = verdict(document, cfg=cfg)
     if reason is None and cfg.dedup == "exact":
-        reason = seen.verdict(document, sha256=bytes.fromhex(sha256))
+        reason = seen.verdict(document, sha256=sha256)
     return reason
 
 

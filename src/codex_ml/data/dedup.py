@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codex_ml.data.digest_set import DigestSet
 from codex_ml.data.document import Document, Dropped
 
 
@@ -9,11 +10,11 @@ class ExactDedup:
     """Remembers the digest of every kept text; the first document in the order of the source stays."""
 
     def __init__(self) -> None:
-        self._first: dict[bytes, str] = {}
+        self._seen = DigestSet()
 
-    def verdict(self, document: Document, *, sha256: bytes) -> Dropped | None:
+    def verdict(self, document: Document, *, sha256: str) -> Dropped | None:
         """Why *document* is left out, or None when its text is new."""
-        first = self._first.setdefault(sha256, document.id)
-        if first == document.id:
+        if self._seen.add(bytes.fromhex(sha256)):
             return None
-        return Dropped(document.id, document.path, len(document.raw), "dedup.exact", f"same text as {first}")
+        detail = f"same text as an earlier document, sha256 {sha256}"
+        return Dropped(document.id, document.path, len(document.raw), "dedup.exact", detail)

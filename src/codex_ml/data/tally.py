@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 from codex_ml.config.schema.data import SplitConfig
+from codex_ml.data.digest_set import DigestSet
 from codex_ml.data.document import Dropped
 from codex_ml.data.split import SPLITS, shares
 from codex_ml.errors import DataError
@@ -16,15 +18,14 @@ class Tally:
     def __init__(self) -> None:
         self.splits = {split: {"documents": 0, "bytes": 0, "characters": 0, "groups": 0} for split in SPLITS}
         self.dropped: dict[str, dict[str, int]] = {}
-        self._groups: set[str] = set()
+        self._groups = DigestSet()
 
     def keep(self, *, split: str, group: str, size: int, characters: int) -> None:
         row = self.splits[split]
         row["documents"] += 1
         row["bytes"] += size
         row["characters"] += characters
-        if group not in self._groups:
-            self._groups.add(group)
+        if self._groups.add(hashlib.sha256(group.encode("utf-8")).digest()):
             row["groups"] += 1
 
     def drop(self, dropped: Dropped) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from codex_ml.interfaces.progress import Progress
 from codex_ml.tokenization.engine import FastEncoder
 
 DOCUMENTS_FILE = "documents.parquet"
-_BATCH_BYTES = 4 << 20
+_BATCH_BYTES = 1 << 18  # large enough to hide the hand-over, small enough to keep both cores busy
 
 
 def tokenize_corpus(
@@ -80,12 +82,14 @@ def _encode_split(
     writer: ShardWriter,
     table: RowWriter,
     counter: _Counter,
-) -> list[int]:
+) -> array[int]:
     """Append every document and the end token after it; return where each starts."""
     end = np.array([end_id], dtype=encoder.dtype)
-    starts: list[int] = []
-    for batch in _batches(documents):
-        encoded = encoder.encode_documents([document.text for document in batch])
+    starts = array("q")
+    batches, again = itertools.tee(_batches(documents))
+    ahead = encoder.encode_ahead([document.text for document in batch] for batch in again)
+    # The ids come first: asking for them makes the encoder read ahead, which *batches* then remembers.
+    for encoded, batch in zip(ahead, batches, strict=True):
         for document, ids in zip(batch, encoded, strict=True):
             start = writer.tokens
             starts.append(start)

@@ -9,7 +9,7 @@ width, V vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -122,6 +122,22 @@ class Block(nn.Module):
         return x_BTD + self.mlp(self.post_attention_layernorm(x_BTD).to(dtype))
 
 
+#: How one block is run: (block, x_BTD, cos_TE, sin_TE, dtype, cache) -> x_BTD
+BlockRunner = Callable[..., Tensor]
+
+
+def run_block(
+    block: Block,
+    x_BTD: Tensor,
+    cos_TE: Tensor,
+    sin_TE: Tensor,
+    dtype: torch.dtype,
+    cache: KeyValueCache | None,
+) -> Tensor:
+    """Run a block as it is."""
+    return block(x_BTD, cos_TE, sin_TE, dtype, cache)  # type: ignore[no-any-return]
+
+
 class Trunk(nn.Module):
     """Embedding, blocks and final norm; the name ``model`` in a Hugging Face state dict."""
 
@@ -160,22 +176,29 @@ class Decoder(nn.Module):
         """The V x D matrix of the output layer (the embedding when tied)."""
         return self.model.embed_tokens.weight if self.cfg.tie_embeddings else self.lm_head.weight
 
-    def hidden(self, tokens_BT: Tensor, *, cache: KeyValueCache | None = None) -> Tensor:
-        """Final normalised states, shape B x T x D, in the compute dtype."""
+    def trunk(
+        self, tokens_BT: Tensor, *, run_block: BlockRunner, cache: KeyValueCache | None = None
+    ) -> Tensor:
+        """The residual stream after the last block, B x T x D float32; *run_block* may be compiled."""
         start = 0 if cache is None else cache.length
         stop = start + tokens_BT.shape[1]
         cos_TE, sin_TE = self.cos_TE[start:stop], self.sin_TE[start:stop]
         x_BTD = self.model.embed_tokens(tokens_BT).float()
         for block in self.model.layers:
+            arguments = (block, x_BTD, cos_TE, sin_TE, self.compute_dtype, cache)
             if self.recompute and torch.is_grad_enabled():
-                x_BTD = checkpoint(block, x_BTD, cos_TE, sin_TE, self.compute_dtype, use_reentrant=False)
+                x_BTD = checkpoint(run_block, *arguments, use_reentrant=False)
             else:
-                x_BTD = block(x_BTD, cos_TE, sin_TE, self.compute_dtype, cache)
-        return self.model.norm(x_BTD).to(self.compute_dtype)
+                x_BTD = run_block(*arguments)
+        return x_BTD
+
+    def head(self, x_BTD: Tensor) -> Tensor:
+        """Logits of the residual stream, B x T x V in the compute dtype."""
+        return linear(self.model.norm(x_BTD).to(self.compute_dtype), self.output_weight)
 
     def forward(self, tokens_BT: Tensor, *, cache: KeyValueCache | None = None) -> Tensor:
         """Logits, shape B x T x V, in the compute dtype."""
-        return linear(self.hidden(tokens_BT, cache=cache), self.output_weight)
+        return self.head(self.trunk(tokens_BT, run_block=run_block, cache=cache))
 
 
 def rotary_tables(cfg: ModelConfig) -> tuple[Tensor, Tensor]:

@@ -1,1 +1,1 @@
-"""The run report: one self-contained HTML file."""
+"""The run report: one self-contained HTML file, made from what a run left on disk."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +52,26 @@ class FastEncoder:
     def encode_documents(self, texts: Sequence[str]) -> list[NDArray[Any]]:
         """The ids of each text, in order; the result does not depend on the number of threads."""
         if self.threads == 1 or len(texts) < 2:
-            return [self._one(text) for text in texts]
+            return self._many(texts)
         with ThreadPoolExecutor(self.threads) as pool:
             return list(pool.map(self._one, texts))
+
+    def encode_ahead(self, batches: Iterable[Sequence[str]]) -> Iterator[list[NDArray[Any]]]:
+        """The ids of every batch in order, while the next batches are read and encoded.
+
+        Two batches per thread wait at most, so memory stays bounded by the size of a batch.
+        """
+        with ThreadPoolExecutor(self.threads) as pool:
+            waiting: deque[Future[list[NDArray[Any]]]] = deque()
+            for batch in batches:
+                waiting.append(pool.submit(self._many, batch))
+                if len(waiting) > 2 * self.threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+
+    def _many(self, texts: Sequence[str]) -> list[NDArray[Any]]:
+        return [self._one(text) for text in texts]
 
     def _one(self, text: str) -> NDArray[Any]:
         return self._encode(text).astype(self.dtype)

@@ -46,8 +46,8 @@ class ResolvedRun:
 
 def resolve(config: RunConfig, *, vocab_size: int) -> ResolvedRun:
     """Decide everything the config leaves to the machine. Raises ConfigError for what it lacks."""
-    device = _device(config.runtime.device)
-    dtype, dtype_reason = _dtype(config.runtime.dtype, device)
+    device = resolve_device(config.runtime.device)
+    dtype, dtype_reason = resolve_dtype(config.runtime.dtype, device)
     compiled, compile_reason = _compile(config, device, vocab_size)
     cuda = device.startswith("cuda")
     return ResolvedRun(
@@ -65,7 +65,8 @@ def resolve(config: RunConfig, *, vocab_size: int) -> ResolvedRun:
     )
 
 
-def _device(asked: str) -> str:
+def resolve_device(asked: str) -> str:
+    """The device that *asked* means here. Raises ConfigError when it is absent."""
     if asked == "auto":
         return "cuda:0" if torch.cuda.is_available() else "cpu"
     if asked.startswith("cuda"):
@@ -83,7 +84,8 @@ def _device(asked: str) -> str:
     return asked
 
 
-def _dtype(asked: str, device: str) -> tuple[str, str]:
+def resolve_dtype(asked: str, device: str) -> tuple[str, str]:
+    """The dtype of matrix products, and why."""
     native = torch.cuda.is_bf16_supported(False) if device != "cpu" else cpu_has_bf16()
     if asked == "auto":
         kind = "this device" if device != "cpu" else "this CPU"

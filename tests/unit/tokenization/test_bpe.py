@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -22,14 +23,19 @@ from corpora import code
 pytestmark = pytest.mark.needs("train")
 
 # Beside code: runs of one character and overlapping repetitions, where merge orders could differ.
-TEXTS = [code(seed) for seed in range(60)] + ["aaaa aaaaa abababab aabaab\n\n\n   \t\t  ==== ---- <|endoftext|>"] * 9
+TEXTS = [code(seed) for seed in range(60)] + [
+    "aaaa aaaaa abababab aabaab\n\n\n   \t\t  ==== ---- <|endoftext|>"
+] * 9
+
+
+@cache
+def _folder() -> TemporaryDirectory[str]:
+    return TemporaryDirectory(prefix="bpe-")  # removed with the process
 
 
 @cache
 def directory() -> Path:
-    import tempfile
-
-    path = Path(tempfile.mkdtemp(prefix="bpe-"))
+    path = Path(_folder().name)
     (path / "tokenizer.json").write_text(train_bpe(TEXTS, vocab_size=500).to_str(), encoding="utf-8")
     (path / "tokenizer_config.json").write_text(json.dumps({"eos_token": END, "pad_token": "<|pad|>"}))
     return path

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from codex_ml.data.sources.python_stdlib import PythonStdlibSource
 from codex_ml.data.document import Document
+from codex_ml.data.sources.python_stdlib import PythonStdlibSource
 from codex_ml.tokenization.bpe import train_bpe
 from codex_ml.tokenization.engine import FastEncoder
 from codex_ml.tokenization.hf_tokenizer import HFTokenizerAdapter

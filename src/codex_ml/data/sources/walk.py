@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 from codex_ml.core.optional import require
 from codex_ml.data.sources.common import posix_name, unreadable
+from codex_ml.errors import ConfigError
 
 #: Folders that hold what others wrote or what a tool made.
 SKIPPED_FOLDERS = frozenset({"__pycache__", "node_modules", "site-packages", "dist-packages"})
@@ -19,8 +21,20 @@ Rules = tuple[tuple[str, Any], ...]
 
 
 def globs(patterns: Iterable[str]) -> Any:
-    """A matcher of relative paths; a pattern without a slash matches in every folder."""
-    return require("pathspec", extra="train").GitIgnoreSpec.from_lines(patterns)
+    """A matcher of relative paths; a pattern without a slash matches in every folder.
+
+    Raises ConfigError for a pattern that cannot be read.
+    """
+    library = require("pathspec", extra="train")
+    try:
+        return library.GitIgnoreSpec.from_lines(patterns)
+    except (ValueError, re.error) as error:
+        raise ConfigError(
+            "data.include or data.exclude holds a pattern that cannot be read",
+            code="data.glob",
+            got=error,
+            next_step="write patterns as in .gitignore, for example '**/*.py' or 'docs/'",
+        ) from error
 
 
 def walk(root: Path, *, honour_gitignore: bool) -> list[tuple[str, Path]]:
@@ -76,8 +90,20 @@ def base_relative(name: str, base: str) -> str:
 def _add(rules: Rules, file: Path, *, base: str) -> Rules:
     if not file.is_file():
         return rules
-    lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
-    return (*rules, (base, globs(lines)))
+    try:
+        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError as error:
+        raise unreadable(file, error) from error
+    return (*rules, (base, globs(line for line in lines if _readable(line))))
+
+
+def _readable(line: str) -> bool:
+    """Git passes over a pattern that it cannot read, and so do we."""
+    try:
+        globs([line])
+    except ConfigError:
+        return False
+    return True
 
 
 def _rules_above(root: Path) -> Rules:

@@ -1,0 +1,1 @@
+"""Samples of what the machine and this process use."""

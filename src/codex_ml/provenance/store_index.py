@@ -1,0 +1,79 @@
+"""What the store holds, how large it is, and what no run needs any more."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from codex_ml.core.paths import Home
+from codex_ml.core.publish import MANIFEST, read_json
+from codex_ml.errors import IntegrityError
+from codex_ml.provenance.run_directory import RunDirectory, list_runs
+
+KINDS = ("corpora", "datasets", "tokenizers")
+_DIGEST = re.compile(r"^[0-9a-f]{64}$")
+
+
+@dataclass(frozen=True)
+class StoreEntry:
+    """One directory of the store. Leftovers (damaged entries, stages of killed builds) have no user."""
+
+    kind: str
+    digest: str
+    path: Path
+    size: int
+    used_by: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "path": str(self.path)}
+
+
+def store_entries(home: Home) -> list[StoreEntry]:
+    """Every entry with its size on disk and the runs that name it, largest first."""
+    users = _users(home)
+    found = [
+        StoreEntry(kind, path.name, path, _size(path), tuple(sorted(users.get(path.name, ()))))
+        for kind in KINDS
+        if (home.store / kind).is_dir()
+        for path in (home.store / kind).iterdir()
+        if path.is_dir()
+    ]
+    return sorted(found, key=lambda entry: (-entry.size, entry.kind, entry.digest))
+
+
+def collect_garbage(home: Home, *, dry_run: bool) -> list[StoreEntry]:
+    """Remove every entry that no run uses; returns what was (or would be) removed."""
+    unused = [entry for entry in store_entries(home) if not entry.used_by]
+    if not dry_run:
+        for entry in unused:
+            shutil.rmtree(entry.path)
+    return unused
+
+
+def _users(home: Home) -> dict[str, set[str]]:
+    """Digest -> names of runs; a dataset's corpus belongs to the dataset's runs."""
+    users: dict[str, set[str]] = {}
+    for name in list_runs(home.runs):
+        inputs = RunDirectory(home.runs / name).read()["inputs"]
+        digests = {str(inputs["dataset"]), str(inputs["tokenizer"])}
+        digests |= set(_parents(home.store / "datasets" / str(inputs["dataset"])))
+        for digest in digests:
+            users.setdefault(digest, set()).add(name)
+    return users
+
+
+def _parents(dataset: Path) -> Iterable[str]:
+    """Digests that a dataset's manifest names."""
+    try:
+        manifest = read_json(dataset / MANIFEST)
+    except (FileNotFoundError, IntegrityError):
+        return ()
+    return [value for value in manifest.values() if isinstance(value, str) and _DIGEST.match(value)]
+
+
+def _size(path: Path) -> int:
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())

@@ -1,0 +1,121 @@
+"""Every command of the tree: help, --json, one good and one wrong call, the exit codes of the contract."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+
+import click
+import pytest
+
+from codex_ml.cli.app import app
+
+pytestmark = pytest.mark.needs("train", "report")
+
+#: command -> (words of a good call, words of a wrong call, exit code of the wrong one)
+CALLS = {
+    "completion": (["bash"], ["tcsh"], 2),
+    "config diff": (["experiment=demo", "experiment=tiny"], ["experiment=demo", "seed=x"], 2),
+    "config explain": (["train.lr", "experiment=tiny"], ["train.lrr"], 2),
+    "config schema": ([], ["surplus"], 2),
+    "config show": (["experiment=tiny", "train.lr=1e-3"], ["experiment=tyni"], 2),
+    "config validate": (["experiment=tiny"], ["train.lr=-1"], 2),
+    "data inspect": (["experiment=tiny", "--row", "3"], ["experiment=tiny", "--row", "999999"], 2),
+    "data prepare": (["experiment=tiny"], ["data.source=files", "data.path=/nowhere"], 2),
+    "data stats": (["experiment=tiny"], ["experiment=tiny", "data.include=[nothing.py]"], 2),
+    "doctor": (["experiment=tiny"], ["experiment=tyni"], 2),
+    "eval": (["tiny", "--task", "lm"], ["tiny", "--task", "lmm"], 2),
+    "generate": (["tiny", "--prompt", "def", "--max-tokens", "4"], ["tyni", "--prompt", "def"], 2),
+    "pipeline plan": (["experiment=tiny"], ["experiment=tiny", "model.heads=3"], 2),
+    "pipeline run": (["experiment=tiny"], ["experiment=tiny", "data.source=filse"], 2),
+    "runs ls": ([], ["surplus"], 2),
+    "runs show": (["tiny"], ["tyni"], 2),
+    "store gc": (["--dry-run"], ["--dry"], 2),
+    "store ls": ([], ["surplus"], 2),
+    "tokenizer decode": (["{tokenizer}", "300", "301"], ["{tokenizer}", "99999"], 2),
+    "tokenizer encode": (["{tokenizer}", "def f():"], ["/nowhere", "def"], 2),
+    "tokenizer eval": (["experiment=tiny", "--against", "{tokenizer}"], ["experiment=tiny", "--against", "/no"], 2),
+    "tokenizer train": (["experiment=tiny"], ["experiment=tiny", "tokenizer.vocab_size=3"], 2),
+    "train": (["experiment=tiny"], ["experiment=tiny", "--resume-from", "/nowhere"], 3),
+}
+
+
+def leaves(group: click.Group, prefix: str = "") -> Iterator[tuple[str, click.Command]]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        found = group.get_command(context, name)
+        assert found is not None
+        path = f"{prefix}{name}"
+        if isinstance(found, click.Group):
+            yield from leaves(found, path + " ")
+        else:
+            yield path, found
+
+
+def test_the_table_names_every_command() -> None:
+    assert sorted(CALLS) == sorted(path for path, _ in leaves(app))
+
+
+@pytest.mark.parametrize("path", sorted(CALLS))
+def test_every_command_explains_itself_and_speaks_json(path: str) -> None:
+    command = dict(leaves(app))[path]
+    assert command.help, path
+    assert any("--json" in parameter.opts for parameter in command.params), path
+
+
+@pytest.mark.parametrize("path", sorted(CALLS))
+def test_a_good_call_ends_with_one_json_object(path: str, trained, cli) -> None:
+    done = cli(trained, *path.split(), *_filled(CALLS[path][0], trained), "--json")
+    assert done.code == 0, done.err
+    assert isinstance(done.json, dict)
+    assert "error" not in done.json
+
+
+@pytest.mark.parametrize("path", sorted(CALLS))
+def test_a_wrong_call_is_one_line_with_a_code(path: str, trained, cli) -> None:
+    _, words, code = CALLS[path]
+    done = cli(trained, *path.split(), *_filled(words, trained), "--json")
+    assert done.code == code, done.err
+    errors = [line for line in done.err.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert "Traceback" not in done.err
+    assert done.json["exit_code"] == code
+    assert f"[{done.json['error']['code']}]" in errors[0]
+
+
+def _filled(words: list[str], home) -> list[str]:
+    tokenizer = next((home / ".codex" / "store" / "tokenizers").iterdir())
+    return [word.format(tokenizer=tokenizer) if "{tokenizer}" in word else word for word in words]
+
+
+@pytest.mark.parametrize("words", [(), ("pipeline",), ("pipeline", "run"), ("config", "show")])
+def test_help_is_quick(words: tuple[str, ...], trained, cli) -> None:
+    times = []
+    for _ in range(5):
+        started = time.perf_counter()
+        done = cli(trained, *words, "--help", env={"COVERAGE_PROCESS_CONFIG": None})
+        times.append(time.perf_counter() - started)
+        assert done.code == 0
+    # The promise is 100 ms on a quiet machine; this guards against an import that costs seconds.
+    assert min(times) < 0.5
+
+
+def test_json_output_of_an_error_is_machine_readable(trained, cli) -> None:
+    done = cli(trained, "config", "validate", "train.lrr=1", "--json")
+    assert json.loads(done.out)["error"]["next"] == "did you mean 'train.lr'?"
+
+
+def test_quiet_silences_progress(trained, cli) -> None:
+    done = cli(trained, "pipeline", "run", "experiment=tiny", "--quiet", "--json")
+    assert done.code == 0
+    assert done.err == ""
+
+
+def test_an_unknown_variable_is_reported_with_the_nearest_name(trained, cli) -> None:
+    done = cli(trained, "config", "validate", env={"CODEX_HOEM": "x"})
+    assert done.code == 0
+    assert "did you mean CODEX_HOME" in done.err
+    done = cli(trained, "config", "validate", env={"CODEX_TRAIN__LRR": "1"})
+    assert done.code == 2
+    assert "CODEX_TRAIN__LR" in done.err
