@@ -66,7 +66,9 @@ def ours(cache: str) -> None:
         tokens = torch.from_numpy(data[step * BATCH : (step + 1) * BATCH])
         return [MicroBatch(tokens[:, :-1].contiguous(), tokens[:, 1:].contiguous(), BATCH * CONTEXT)]
 
-    report("codex-ml exact", [info.seconds for info in run_steps(trainee, cfg=config.train, batch_of=batch_of)])
+    report(
+        "codex-ml exact", [info.seconds for info in run_steps(trainee, cfg=config.train, batch_of=batch_of)]
+    )
 
 
 def hf(name: str, *, bf16: bool, compiled: bool) -> None:

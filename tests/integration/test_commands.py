@@ -35,7 +35,11 @@ CALLS = {
     "store ls": ([], ["surplus"], 2),
     "tokenizer decode": (["{tokenizer}", "300", "301"], ["{tokenizer}", "99999"], 2),
     "tokenizer encode": (["{tokenizer}", "def f():"], ["/nowhere", "def"], 2),
-    "tokenizer eval": (["experiment=tiny", "--against", "{tokenizer}"], ["experiment=tiny", "--against", "/no"], 2),
+    "tokenizer eval": (
+        ["experiment=tiny", "--against", "{tokenizer}"],
+        ["experiment=tiny", "--against", "/no"],
+        2,
+    ),
     "tokenizer train": (["experiment=tiny"], ["experiment=tiny", "tokenizer.vocab_size=3"], 2),
     "train": (["experiment=tiny"], ["experiment=tiny", "--resume-from", "/nowhere"], 3),
 }

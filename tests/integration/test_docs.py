@@ -42,7 +42,7 @@ def _run_part(text: str, wanted: int, trained: Path, cli) -> None:
         env[name] = value
     if words[0] == "make":
         targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
-        assert set(word for word in words[1:] if "=" not in word) <= set(targets), text
+        assert {word for word in words[1:] if "=" not in word} <= set(targets), text
         return
     if words[0] in ("git", "cd"):
         return

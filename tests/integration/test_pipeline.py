@@ -14,15 +14,24 @@ from pathlib import Path
 import pytest
 
 pytestmark = pytest.mark.needs("train", "report")
-NAMES = (
-    "loss perplexity bits_per_byte gzip_bits_per_byte xz_bits_per_byte token_accuracy parse_rate tokens_per_second"
-).split()
+NAMES = [
+    "loss",
+    "perplexity",
+    "bits_per_byte",
+    "gzip_bits_per_byte",
+    "xz_bits_per_byte",
+    "token_accuracy",
+    "parse_rate",
+    "tokens_per_second",
+]
 #: A run that is long enough to be caught in the middle.
 SLOW = ("experiment=tiny", "name=slow", "train.steps=150", "checkpoint.every=10", "eval.every=50")
 
 
 def weights(cli, home: Path, name: str) -> str:
-    return cli(home, "train", *(SLOW if name == "slow" else ("experiment=tiny",)), "--json").json["weights_sha256"]
+    return cli(home, "train", *(SLOW if name == "slow" else ("experiment=tiny",)), "--json").json[
+        "weights_sha256"
+    ]
 
 
 def test_the_run_has_every_file_and_figure_of_the_contract(trained, cli) -> None:
@@ -52,7 +61,9 @@ def test_metrics_are_the_same_rows_in_ndjson_and_csv(trained) -> None:
 
 def test_run_again_it_says_that_it_is_finished_and_changes_nothing(trained, cli) -> None:
     run = trained / "runs" / "tiny"
-    kept = {p: p.read_bytes() for p in run.rglob("*") if p.is_file() and p.name not in ("run.json", "report.html")}
+    kept = {
+        p: p.read_bytes() for p in run.rglob("*") if p.is_file() and p.name not in ("run.json", "report.html")
+    }
     done = cli(trained, "pipeline", "run", "experiment=tiny", "--json")
     assert done.code == 0
     assert done.json["already_finished"] is True
@@ -131,7 +142,10 @@ def _stop_in_the_middle(home: Path, number: signal.Signals) -> int:
     """Start the slow run and signal it once its second checkpoint is there; its exit code."""
     env = {**os.environ, "CODEX_HOME": str(home), "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(
-        [sys.executable, "-m", "codex_ml", "train", *SLOW], env=env, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        [sys.executable, "-m", "codex_ml", "train", *SLOW],
+        env=env,
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
     )
     limit = time.monotonic() + 120
     while not (home / "runs" / "slow" / "checkpoints" / "step-00000020").exists():

@@ -81,7 +81,9 @@ class CheckpointManager:
 
     def apply_retention(self) -> list[int]:
         """Remove what the policy does not keep; returns the removed steps, oldest first."""
-        paths = {step: path for path in list_checkpoints(self.directory) if (step := step_of(path)) is not None}
+        paths = {
+            step: path for path in list_checkpoints(self.directory) if (step := step_of(path)) is not None
+        }
         metrics = {step: _metric(path) for step, path in paths.items()}
         keep, best = to_keep(metrics, keep_last=self.keep_last, keep_best=self.keep_best)
         if best is not None and self.keep_best:

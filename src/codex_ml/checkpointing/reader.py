@@ -91,7 +91,9 @@ def open_checkpoint(path: Path) -> Checkpoint:
             next_step="use the version of codex-ml that wrote it",
         )
     if weights_digest(path / MODEL) != manifest["weights_sha256"]:
-        raise CheckpointLoadError(f"{path}: the weights are not those of the manifest", code="checkpoint.weights")
+        raise CheckpointLoadError(
+            f"{path}: the weights are not those of the manifest", code="checkpoint.weights"
+        )
     return Checkpoint(path, manifest)
 
 
@@ -108,10 +110,10 @@ def newest_good(directory: Path, *, report: Callable[[str], None] = log.warning)
         except CheckpointLoadError as error:
             bad.append((path, error))
             continue
-        for damaged, error in bad:
-            _set_aside(damaged, error)
+        for damaged, reason in bad:
+            _set_aside(damaged, reason)
             lost = (step_of(damaged) or good.step) - good.step
-            report(f"{error.what}; set aside, going on from step {good.step} ({lost} steps are lost)")
+            report(f"{reason.what}; set aside, going on from step {good.step} ({lost} steps are lost)")
         return good
     if bad:
         raise CheckpointLoadError(

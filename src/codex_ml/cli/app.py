@@ -27,10 +27,10 @@ COMMANDS = {
 class LazyGroup(click.Group):
     """A group whose commands are imported by name; their modules import click alone."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return sorted(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         module = COMMANDS.get(cmd_name)
         if module is None:
             return None
@@ -48,10 +48,12 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(__version__, prog_name="codex-ml")
 def app() -> None:
-    """Train, evaluate and audit code language models on your own machines, offline.
+    r"""Train, evaluate and audit code language models on your own machines, offline.
 
     \b
     codex-ml pipeline run experiment=demo      the whole path on the standard library

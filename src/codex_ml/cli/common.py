@@ -104,7 +104,10 @@ def _set_up(*, network: bool) -> None:
     level = os.environ.get("CODEX_LOG", "warning").upper()
     if level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         raise UsageError(
-            "CODEX_LOG is no log level", code="config.log", got=level.lower(), wanted="debug, info, warning or error"
+            "CODEX_LOG is no log level",
+            code="config.log",
+            got=level.lower(),
+            wanted="debug, info, warning or error",
         )
     logging.basicConfig(level=level, format="%(levelname)s: %(message)s", stream=sys.stderr)
     logging.getLogger().setLevel(level)

@@ -51,9 +51,7 @@ def prepare(invocation: Invocation, overrides: tuple[str, ...], config_dir: Path
 @common_options
 @config_options
 @click.option("--groups", type=click.IntRange(1), default=10, show_default=True, help="Largest groups shown.")
-def stats(
-    invocation: Invocation, overrides: tuple[str, ...], config_dir: Path | None, groups: int
-) -> None:
+def stats(invocation: Invocation, overrides: tuple[str, ...], config_dir: Path | None, groups: int) -> None:
     """What the dataset is made of: languages, groups, and every reason for a dropped document."""
     from codex_ml.data.stats import dataset_stats
 
@@ -64,7 +62,9 @@ def stats(
 @command.command("inspect")
 @common_options
 @config_options
-@click.option("--split", type=click.Choice(["train", "validation", "test"]), default="train", show_default=True)
+@click.option(
+    "--split", type=click.Choice(["train", "validation", "test"]), default="train", show_default=True
+)
 @click.option("--row", type=click.IntRange(0), default=0, show_default=True, help="Which packed row.")
 @click.option("--tokens", is_flag=True, help="Show where one token ends and the next begins.")
 def inspect(

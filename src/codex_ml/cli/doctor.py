@@ -30,7 +30,9 @@ def command(invocation: Invocation, overrides: tuple[str, ...], config_dir: Path
         flag = "  <- needed" if finding.harmful else ""
         lines.append(f"  {_MARKS[finding.state]:<8}{finding.name:<28}{finding.detail}{flag}")
     lines.append("")
-    lines.append("all that the config needs is here" if not harmful else f"{len(harmful)} needed things are amiss")
+    lines.append(
+        "all that the config needs is here" if not harmful else f"{len(harmful)} needed things are amiss"
+    )
     invocation.emit(
         {"findings": [finding.as_dict() for finding in findings], "ok": not harmful}, "\n".join(lines)
     )

@@ -12,10 +12,16 @@ from codex_ml.cli.common import Invocation, common_options
 @click.command("eval")
 @common_options
 @click.argument("target")
-@click.option("--split", type=click.Choice(["train", "validation", "test"]), default="validation", show_default=True)
+@click.option(
+    "--split", type=click.Choice(["train", "validation", "test"]), default="validation", show_default=True
+)
 @click.option("--task", "tasks", multiple=True, help="A task to run (repeatable); default: eval.tasks.")
-@click.option("--data", "data_path", type=click.Path(path_type=Path), help="Data to use in place of data.path.")
-@click.option("--out", type=click.Path(path_type=Path), help="Also append metrics.ndjson and metrics.csv there.")
+@click.option(
+    "--data", "data_path", type=click.Path(path_type=Path), help="Data to use in place of data.path."
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Also append metrics.ndjson and metrics.csv there."
+)
 def command(
     invocation: Invocation,
     target: str,
@@ -50,6 +56,8 @@ def command(
     }
     lines = [f"{found.kind} {found.path} (step {found.step}) on {split}:"]
     for name, m in result.metrics.items():
-        interval = f"  [{m.ci_low:.4f}, {m.ci_high:.4f}]" if m.ci_low is not None and m.ci_high is not None else ""
+        interval = (
+            f"  [{m.ci_low:.4f}, {m.ci_high:.4f}]" if m.ci_low is not None and m.ci_high is not None else ""
+        )
         lines.append(f"  {name:<24}{m.value:>10.4f}{interval}  n={m.n:,}")
     invocation.emit(record, "\n".join(lines))

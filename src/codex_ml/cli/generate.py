@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from codex_ml.cli.common import Invocation, common_options
@@ -30,7 +32,7 @@ def command(
     """
     from codex_ml.evaluation.complete import complete_text
 
-    text = click.get_text_stream("stdin").read() if prompt == "-" else prompt
+    text = sys.stdin.read() if prompt == "-" else prompt
     result = complete_text(
         target,
         prompt=text,

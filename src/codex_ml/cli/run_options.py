@@ -40,7 +40,9 @@ def make_request(
     from codex_ml.pipeline.context import Request
 
     if fresh and resume_from is not None:
-        raise UsageError("--fresh and --resume-from contradict each other", code="usage", next_step="give one")
+        raise UsageError(
+            "--fresh and --resume-from contradict each other", code="usage", next_step="give one"
+        )
     config = invocation.compose(overrides, config_dir).config
     request = Request(
         config=config,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,7 +47,9 @@ def train(invocation: Invocation, overrides: tuple[str, ...], config_dir: Path |
 @common_options
 @config_options
 @click.option("--against", type=click.Path(path_type=Path), help="Another tokenizer's directory.")
-@click.option("--split", type=click.Choice(["train", "validation", "test"]), default="validation", show_default=True)
+@click.option(
+    "--split", type=click.Choice(["train", "validation", "test"]), default="validation", show_default=True
+)
 def evaluate(
     invocation: Invocation,
     overrides: tuple[str, ...],
@@ -83,7 +86,7 @@ def encode(invocation: Invocation, directory: Path, text: str) -> None:
     """Token ids of TEXT (- reads standard input) under the tokenizer in DIRECTORY."""
     from codex_ml.tokenization.hf_tokenizer import HFTokenizerAdapter
 
-    content = click.get_text_stream("stdin").read() if text == "-" else text
+    content = sys.stdin.read() if text == "-" else text
     ids = HFTokenizerAdapter(directory).encode(content)
     invocation.emit({"ids": ids, "tokens": len(ids)}, " ".join(map(str, ids)))
 

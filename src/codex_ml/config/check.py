@@ -7,7 +7,14 @@ from codex_ml.errors import ConfigError
 from codex_ml.registry import registry_for
 
 #: data.source -> whether data.path is needed (True), refused (False) or free (None)
-_NEEDS_PATH = {"python_stdlib": False, "files": True, "git": True, "jsonl": True, "csv": True, "parquet": True}
+_NEEDS_PATH = {
+    "python_stdlib": False,
+    "files": True,
+    "git": True,
+    "jsonl": True,
+    "csv": True,
+    "parquet": True,
+}
 
 
 def check_config(config: RunConfig) -> None:
@@ -19,7 +26,7 @@ def check_config(config: RunConfig) -> None:
 
 
 def _refuse(what: str, *, code: str, got: str, wanted: str, next_step: str | None = None) -> None:
-    raise ConfigError(what, code=f"config.{code}", got=got, wanted=wanted, next_step=next_step)
+    raise ConfigError(what, code=code, got=got, wanted=wanted, next_step=next_step)
 
 
 def _check_names(config: RunConfig) -> None:
@@ -38,7 +45,7 @@ def _check_model(config: RunConfig) -> None:
     if model.dim % model.heads:
         _refuse(
             "model.heads must divide model.dim",
-            code="heads",
+            code="config.heads",
             got=f"model.dim={model.dim} model.heads={model.heads}",
             wanted="a divisor",
             next_step=f"try model.dim={model.heads * max(1, model.dim // model.heads)}",
@@ -46,7 +53,7 @@ def _check_model(config: RunConfig) -> None:
     if model.heads % model.kv_heads:
         _refuse(
             "model.kv_heads must divide model.heads",
-            code="kv-heads",
+            code="config.kv-heads",
             got=f"model.heads={model.heads} model.kv_heads={model.kv_heads}",
             wanted="a divisor",
             next_step=f"try model.kv_heads={model.heads}",
@@ -54,7 +61,7 @@ def _check_model(config: RunConfig) -> None:
     if (model.dim // model.heads) % 2:
         _refuse(
             "rotary positions need an even head width",
-            code="head-dim",
+            code="config.head-dim",
             got=f"model.dim/model.heads={model.dim // model.heads}",
             wanted="an even number",
         )
@@ -65,7 +72,7 @@ def _check_training(config: RunConfig) -> None:
     if train.batch_size % runtime.shards:
         _refuse(
             "runtime.shards must divide train.batch_size",
-            code="shards",
+            code="config.shards",
             got=f"train.batch_size={train.batch_size} runtime.shards={runtime.shards}",
             wanted="a divisor",
             next_step=f"try train.batch_size={runtime.shards * (train.batch_size // runtime.shards + 1)}",
@@ -73,23 +80,28 @@ def _check_training(config: RunConfig) -> None:
     if train.schedule.name != "constant" and train.schedule.warmup_steps >= train.steps:
         _refuse(
             "the warm-up is as long as the run",
-            code="warmup",
+            code="config.warmup",
             got=f"train.schedule.warmup_steps={train.schedule.warmup_steps} train.steps={train.steps}",
             wanted="fewer warm-up steps than steps",
         )
     if isinstance(runtime.threads, int) and runtime.threads < 1:
-        _refuse("runtime.threads is no count", code="threads", got=str(runtime.threads), wanted="auto or >= 1")
+        _refuse(
+            "runtime.threads is no count",
+            code="config.threads",
+            got=str(runtime.threads),
+            wanted="auto or >= 1",
+        )
     if config.eval.every == 0 and train.early_stop.patience:
         _refuse(
             "early stopping needs evaluations",
-            code="early-stop",
+            code="config.early-stop",
             got=f"train.early_stop.patience={train.early_stop.patience} eval.every=0",
             wanted="eval.every >= 1",
         )
     if config.eval.every == 0 and config.checkpoint.keep_best:
         _refuse(
             "keeping the best checkpoint needs evaluations",
-            code="keep-best",
+            code="config.keep-best",
             got=f"checkpoint.keep_best={config.checkpoint.keep_best} eval.every=0",
             wanted="eval.every >= 1, or checkpoint.keep_best=0",
         )
@@ -101,21 +113,21 @@ def _check_data(config: RunConfig) -> None:
     if abs(total - 1) > 1e-6:
         _refuse(
             "the shares of data.split must add up to 1",
-            code="split",
+            code="config.split",
             got=f"{split.train} + {split.validation} + {split.test} = {total:g}",
             wanted="1",
         )
     if config.eval.every and split.validation == 0:
         _refuse(
             "evaluation in training needs a validation split",
-            code="validation",
+            code="config.validation",
             got=f"eval.every={config.eval.every} data.split.validation=0",
             wanted="data.split.validation > 0, or eval.every=0",
         )
     if data.min_bytes > data.max_bytes:
         _refuse(
             "data.min_bytes is above data.max_bytes",
-            code="bytes",
+            code="config.bytes",
             got=f"{data.min_bytes} > {data.max_bytes}",
             wanted="min_bytes <= max_bytes",
         )
@@ -123,7 +135,7 @@ def _check_data(config: RunConfig) -> None:
     if needed is True and data.path is None:
         _refuse(
             f"data.source={data.source} needs a path",
-            code="data-path",
+            code="config.data-path",
             got="data.path=null",
             wanted="a file or folder",
             next_step="add data.path=PATH",
@@ -131,7 +143,7 @@ def _check_data(config: RunConfig) -> None:
     if needed is False and data.path is not None:
         _refuse(
             f"data.source={data.source} reads no path",
-            code="data-path",
+            code="config.data-path",
             got=f"data.path={data.path}",
             wanted="null",
             next_step="add data.source=files to train on a folder of files",

@@ -65,9 +65,7 @@ def _compose_values(
     overrides: Sequence[str], *, config_dir: Path | None, environ: Mapping[str, str]
 ) -> tuple[dict[str, Any], dict[str, Origin], list[str]]:
     if config_dir is not None and not config_dir.is_dir():
-        raise ConfigError(
-            "the config directory does not exist", code="config.directory", got=str(config_dir)
-        )
+        raise ConfigError("the config directory does not exist", code="config.directory", got=str(config_dir))
     groups = group_options(config_dir)
     typed = [_quote_text(word) for word in overrides]
     parsed = [_parse(word, groups) for word in typed]
@@ -92,9 +90,7 @@ def _compose_values(
     assert isinstance(values, dict)
     values.pop("experiment", None)
     origins = origins_of(sources)
-    origins |= {
-        path: Origin(f"environment variable {variable_of(path)}", None) for path in from_environment
-    }
+    origins |= {path: Origin(f"environment variable {variable_of(path)}", None) for path in from_environment}
     for override in parsed:
         origins |= _override_origins(override)
     return {str(name): value for name, value in values.items()}, origins, list(overrides)

@@ -45,7 +45,7 @@ def all_keys() -> Mapping[str, Key]:
 @cache
 def sections() -> frozenset[str]:
     """Dotted paths of every section (``train``, ``train.optimizer``, …)."""
-    found = set()
+    found: set[str] = set()
     for path in all_keys():
         parts = path.split(".")
         found.update(".".join(parts[:n]) for n in range(1, len(parts)))
@@ -57,7 +57,7 @@ def _walk(section: type, prefix: str) -> Iterator[Key]:
     for field in dataclasses.fields(section):
         hint, path = hints[field.name], prefix + field.name
         if dataclasses.is_dataclass(hint):
-            yield from _walk(typing.cast(type, hint), path + ".")
+            yield from _walk(typing.cast("type", hint), path + ".")
             continue
         base, info = typing.get_args(hint)
         limits = tuple(_limit(item) for item in info.metadata)

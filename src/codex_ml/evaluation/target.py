@@ -100,7 +100,9 @@ def _from_export(path: Path) -> Target:
     verify_directory(path)
     facts: dict[str, Any] = read_json(path / EXPORT_FACTS)
     if facts.get("format") != 1:
-        raise IntegrityError(f"{path} is of another export format", code="target.format", got=facts.get("format"))
+        raise IntegrityError(
+            f"{path} is of another export format", code="target.format", got=facts.get("format")
+        )
     place = _Place("export", path, str(facts["run"]), int(facts["step"]), path / "model.safetensors", path)
     return _target(place, facts, weights_sha256=str(facts["weights_sha256"]))
 

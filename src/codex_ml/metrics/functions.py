@@ -9,7 +9,7 @@ from codex_ml.errors import DataError
 
 
 def perplexity(loss: float) -> float:
-    """exp of a mean loss in nats; infinite where it overflows."""
+    """Exp of a mean loss in nats; infinite where it overflows."""
     try:
         return math.exp(loss)
     except OverflowError:

@@ -23,7 +23,7 @@ from codex_ml.modeling.cache import KeyValueCache
 def fused_linear(x_BTD: Tensor, weights: Sequence[Tensor]) -> tuple[Tensor, ...]:
     """Several projections of one input as a single matrix product, in the dtype of the input."""
     joined = torch.cat([weight.to(x_BTD.dtype) for weight in weights])
-    return F.linear(x_BTD, joined).split([weight.shape[0] for weight in weights], dim=-1)
+    return torch.split(F.linear(x_BTD, joined), [weight.shape[0] for weight in weights], dim=-1)
 
 
 def linear(x: Tensor, weight: Tensor) -> Tensor:
@@ -64,9 +64,7 @@ class Attention(nn.Module):
         self.v_proj = nn.Linear(cfg.dim, kv_dim, bias=False)
         self.o_proj = nn.Linear(cfg.dim, cfg.dim, bias=False)
 
-    def forward(
-        self, x_BTD: Tensor, cos_TE: Tensor, sin_TE: Tensor, cache: KeyValueCache | None
-    ) -> Tensor:
+    def forward(self, x_BTD: Tensor, cos_TE: Tensor, sin_TE: Tensor, cache: KeyValueCache | None) -> Tensor:
         batch, time, dim = x_BTD.shape
         q, k, v = fused_linear(x_BTD, (self.q_proj.weight, self.k_proj.weight, self.v_proj.weight))
         q_BHTE = rotate(q.view(batch, time, self.heads, self.width).transpose(1, 2), cos_TE, sin_TE)
@@ -80,9 +78,7 @@ class Attention(nn.Module):
         if groups > 1:
             k_BKTE = k_BKTE.repeat_interleave(groups, dim=1)
             v_BKTE = v_BKTE.repeat_interleave(groups, dim=1)
-        out_BHTE = F.scaled_dot_product_attention(
-            q_BHTE, k_BKTE, v_BKTE, attn_mask=mask, is_causal=causal
-        )
+        out_BHTE = F.scaled_dot_product_attention(q_BHTE, k_BKTE, v_BKTE, attn_mask=mask, is_causal=causal)
         return linear(out_BHTE.transpose(1, 2).reshape(batch, time, dim), self.o_proj.weight)
 
 
@@ -119,7 +115,8 @@ class Block(nn.Module):
         cache: KeyValueCache | None = None,
     ) -> Tensor:
         x_BTD = x_BTD + self.self_attn(self.input_layernorm(x_BTD).to(dtype), cos_TE, sin_TE, cache)
-        return x_BTD + self.mlp(self.post_attention_layernorm(x_BTD).to(dtype))
+        out_BTD: Tensor = x_BTD + self.mlp(self.post_attention_layernorm(x_BTD).to(dtype))
+        return out_BTD
 
 
 #: How one block is run: (block, x_BTD, cos_TE, sin_TE, dtype, cache) -> x_BTD
@@ -183,7 +180,7 @@ class Decoder(nn.Module):
         start = 0 if cache is None else cache.length
         stop = start + tokens_BT.shape[1]
         cos_TE, sin_TE = self.cos_TE[start:stop], self.sin_TE[start:stop]
-        x_BTD = self.model.embed_tokens(tokens_BT).float()
+        x_BTD: Tensor = self.model.embed_tokens(tokens_BT).float()
         for block in self.model.layers:
             arguments = (block, x_BTD, cos_TE, sin_TE, self.compute_dtype, cache)
             if self.recompute and torch.is_grad_enabled():

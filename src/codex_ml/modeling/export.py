@@ -59,9 +59,7 @@ def write_export(
     ``codex_ml.json``, from which the project loads the export again.
     """
     shutil.copyfile(weights, target / "model.safetensors")
-    write_json(
-        target / "config.json", llama_config(cfg, vocab_size=vocab_size, pad_id=pad_id, end_id=end_id)
-    )
+    write_json(target / "config.json", llama_config(cfg, vocab_size=vocab_size, pad_id=pad_id, end_id=end_id))
     write_json(
         target / "generation_config.json",
         {"bos_token_id": end_id, "eos_token_id": end_id, "pad_token_id": pad_id},

@@ -28,9 +28,8 @@ State = Literal["ok", "absent", "broken"]
 #: Extras a pipeline run cannot do without.
 NEEDED_EXTRAS = ("train", "report")
 _REQUIREMENT = re.compile(r"^([A-Za-z0-9._-]+).*?;.*extra\s*==\s*['\"]([\w-]+)['\"]")
-#: Distribution -> module, where the names differ.
-_MODULES = {"pre-commit": "pre_commit", "pytest-xdist": "xdist", "pytest-cov": "pytest_cov",
-            "detect-secrets": "detect_secrets", "pre-commit-hooks": "pre_commit_hooks"}
+#: Distribution -> module, where the names differ by more than a hyphen.
+_MODULES = {"pytest-xdist": "xdist"}
 
 
 @dataclass(frozen=True)
@@ -70,11 +69,14 @@ def _interpreter() -> Iterator[Finding]:
 
 
 def _packages() -> Iterator[Finding]:
-    for line in sorted(metadata.requires("codex-ml") or []):
+    """Each package once, under the extra that training needs it for when there is one."""
+    extras: dict[str, list[str]] = {}
+    for line in metadata.requires("codex-ml") or []:
         match = _REQUIREMENT.match(line)
-        if match is None or match[1] == "codex-ml" or match[1].startswith("types-"):
-            continue
-        name, extra = match[1], match[2]
+        if match is not None and match[1] != "codex-ml" and not match[1].startswith("types-"):
+            extras.setdefault(match[1], []).append(match[2])
+    for name in sorted(extras):
+        extra = next((extra for extra in NEEDED_EXTRAS if extra in extras[name]), extras[name][0])
         yield _package(name, extra)
 
 
@@ -135,7 +137,9 @@ def _compiler(config: RunConfig) -> Finding:
     needed = config.runtime.compile is True
     path = shutil.which(os.environ.get("CXX", "g++")) or shutil.which("clang++")
     if path is None:
-        return Finding("machine", "c++", "absent", "training runs uncompiled; Debian: apt install g++", needed)
+        return Finding(
+            "machine", "c++", "absent", "training runs uncompiled; Debian: apt install g++", needed
+        )
     done = subprocess.run([path, "--version"], capture_output=True, text=True, check=False)
     line = (done.stdout or done.stderr).splitlines()[:1]
     return Finding("machine", "c++", "ok" if done.returncode == 0 else "broken", "".join(line), needed)
@@ -168,6 +172,8 @@ def _network() -> Iterator[Finding]:
         "offline",
         "python sockets",
         "ok" if denied else "absent",
-        "refused beyond loopback (sockets opened in C++ are not seen)" if denied else "allowed: --allow-network",
+        "refused beyond loopback (sockets opened in C++ are not seen)"
+        if denied
+        else "allowed: --allow-network",
         False,
     )

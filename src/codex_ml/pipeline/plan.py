@@ -127,7 +127,7 @@ def check_plan(plan: Plan) -> None:
             code="plan.memory",
             got=f"about {plan.memory_bytes / 1e9:.1f} GB needed",
             wanted=f"at most {plan.memory_available / 1e9:.1f} GB",
-            next_step="raise runtime.shards, lower train.batch_size, or set train.activation_checkpointing=true",
+            next_step="raise runtime.shards, lower train.batch_size, or recompute activations",
         )
     if plan.disk_bytes > plan.disk_free:
         raise StorageError(

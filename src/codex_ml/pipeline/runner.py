@@ -20,9 +20,7 @@ TRAIN_STAGES: tuple[Stage, ...] = (prepare, train)
 ALL_STAGES: tuple[Stage, ...] = (prepare, train, evaluate, sample, export, result, report)
 
 
-def run_codex_pipeline(
-    request: Request, *, reporter: Reporter, stages: Sequence[Stage] = ALL_STAGES
-) -> Work:
+def run_codex_pipeline(request: Request, *, reporter: Reporter, stages: Sequence[Stage] = ALL_STAGES) -> Work:
     """Run *stages* on the run of the request, as its only writer.
 
     Run again after success, every stage finds its result and nothing is computed twice. Raises

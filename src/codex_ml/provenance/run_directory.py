@@ -104,7 +104,9 @@ class RunDirectory:
         """Move an existing run aside (``--fresh``); returns where it went."""
         if not self.path.exists():
             return None
-        target = self.path.with_name(f"{self.name}.archived-{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:4]}")
+        target = self.path.with_name(
+            f"{self.name}.archived-{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:4]}"
+        )
         with writing(self.path):
             os.rename(self.path, target)
             fsync_path(target.parent)

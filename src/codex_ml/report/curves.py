@@ -20,7 +20,7 @@ class Chart:
     key: str
     title: str
     caption: str
-    svg: Any
+    svg: str | None
 
 
 def curves(run: RunFacts) -> list[Chart]:

@@ -9,6 +9,7 @@ from typing import Any
 from codex_ml.core.optional import require
 from codex_ml.core.publish import write_file
 from codex_ml.data.prepare import DatasetRef
+from codex_ml.errors import IntegrityError
 from codex_ml.provenance.run_directory import RunDirectory
 from codex_ml.report import composition, curves, figures, samples, settings
 from codex_ml.report.facts import RunFacts, read_facts
@@ -21,12 +22,26 @@ def write_report(directory: RunDirectory, *, dataset: DatasetRef) -> Path:
 
     The page holds no link outside itself and no script, and follows from its inputs byte for byte: no
     date of writing, no path of the directory. What the run does not have yet is said on the page.
-    Raises UsageError when there is no run, MissingExtraError without the extra ``report``,
-    StorageError when it cannot be written.
+    Raises UsageError when there is no run, IntegrityError when it was trained on another dataset,
+    MissingExtraError without the extra ``report``, StorageError when it cannot be written.
     """
-    page = _render(_context(read_facts(directory), dataset=dataset))
-    write_file(directory.report, page)
+    run = read_facts(directory)
+    _check_dataset(run, dataset)
+    write_file(directory.report, _render(_context(run, dataset=dataset)))
     return directory.report
+
+
+def _check_dataset(run: RunFacts, dataset: DatasetRef) -> None:
+    """A page that shows other data than the run was trained on would be a lie."""
+    trained_on = run.record["inputs"]["dataset"]
+    if trained_on != dataset.digest:
+        raise IntegrityError(
+            f"the run '{run.name}' was trained on another dataset",
+            code="report.dataset",
+            got=dataset.digest,
+            wanted=trained_on,
+            next_step="prepare the dataset of this run with the code and the config that it was trained with",
+        )
 
 
 def _context(run: RunFacts, *, dataset: DatasetRef) -> dict[str, Any]:

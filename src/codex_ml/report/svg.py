@@ -29,22 +29,21 @@ def paint(name: str) -> str:
     return PAINTS[name][0]
 
 
-def draw(name: str, fill: Callable[[Any], None], *, labelled_by: str) -> Any:
-    """A picture named *name* as markup; *fill* draws on its axes.
+def draw(name: str, fill: Callable[[Any], None], *, labelled_by: str) -> str:
+    """A picture named *name* as markup; *fill* draws on its axes, and no text from the data.
 
     *labelled_by* is the id of the element that describes it. Raises MissingExtraError without the
     extra ``report``.
     """
     matplotlib = require("matplotlib", extra="report")
     figures = require("matplotlib.figure", extra="report")
-    markupsafe = require("markupsafe", extra="report")
     defaults = {key: value for key, value in matplotlib.rcParamsDefault.items() if key != "backend"}
     out = io.StringIO()
     with matplotlib.rc_context({**defaults, **_settings(name)}):
         figure = figures.Figure(figsize=(_WIDTH, _HEIGHT), layout="constrained")
         fill(figure.add_subplot())
         figure.savefig(out, format="svg", transparent=True, metadata={"Date": None})
-    return markupsafe.Markup(_inline(out.getvalue(), name=name, labelled_by=labelled_by))
+    return _inline(out.getvalue(), name=name, labelled_by=labelled_by)
 
 
 def _settings(name: str) -> dict[str, Any]:

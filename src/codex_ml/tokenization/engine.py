@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codex_ml.core.optional import require
+from codex_ml.errors import ConfigError
 from codex_ml.tokenization.hf_tokenizer import load_json, read_tokenizer_json
 from codex_ml.tokenization.proper import PATTERN, byte_of_char, why_improper
 
@@ -42,6 +43,12 @@ class FastEncoder:
         hf = load_json(text, directory=directory)
         spec = json.loads(text)
         proper = why_improper(spec) is None
+        if max(hf.get_vocab().values()) >= hf.get_vocab_size():
+            raise ConfigError(
+                f"the ids of the tokenizer {directory} have gaps, which a token file cannot hold",
+                code="tokenizer.vocab",
+                next_step="use a tokenizer whose ids run from 0 without a gap",
+            )
         return cls(
             _tiktoken(spec) if proper else _hugging_face(hf),
             vocab_size=hf.get_vocab_size(),

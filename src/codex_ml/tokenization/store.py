@@ -16,6 +16,7 @@ from codex_ml.core.store import find_or_build
 from codex_ml.errors import ConfigError, IntegrityError
 from codex_ml.interfaces.progress import Progress
 from codex_ml.tokenization.bpe import train_bpe
+from codex_ml.tokenization.engine import FastEncoder
 from codex_ml.tokenization.hf_tokenizer import (
     TOKENIZER_CONFIG,
     TOKENIZER_JSON,
@@ -125,6 +126,7 @@ def _read(directory: Path, *, vocab_size: int) -> Files:
             next_step=f"set tokenizer.vocab_size={adapter.vocab_size}",
         )
     _ = adapter.eos_id  # without an end token documents could not be parted
+    FastEncoder.from_directory(directory, threads=1)  # refuses what token files cannot hold
     return {name: (directory / name).read_bytes() for name in KEPT if (directory / name).is_file()}
 
 

@@ -20,7 +20,7 @@ class Optimizers:
     """AdamW, or Muon for matrices with AdamW for the rest (Jordan et al., "Muon", 2024)."""
 
     def __init__(self, model: nn.Module, *, cfg: TrainConfig) -> None:
-        self._names = {parameter: name for name, parameter in model.named_parameters()}
+        self._names: dict[Tensor, str] = {parameter: name for name, parameter in model.named_parameters()}
         opt = cfg.optimizer
         matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and ".layers." in n]
         tables = [p for n, p in model.named_parameters() if p.ndim == 2 and ".layers." not in n]
@@ -43,9 +43,7 @@ class Optimizers:
             {"params": vectors, "weight_decay": 0.0},
         ]
         # fused: one pass over the parameters; it differs in bits from the other variants, so it is fixed.
-        self._add(
-            torch.optim.AdamW(groups, lr=cfg.lr, betas=(opt.beta1, opt.beta2), eps=opt.eps, fused=True)
-        )
+        self._add(torch.optim.AdamW(groups, lr=cfg.lr, betas=(opt.beta1, opt.beta2), eps=opt.eps, fused=True))
 
     def _add(self, part: torch.optim.Optimizer) -> None:
         self._parts.append(part)
@@ -92,13 +90,15 @@ class Optimizers:
             )
 
 
-def _parameters(part: torch.optim.Optimizer) -> Iterable[Tensor]:
+def _parameters(part: torch.optim.Optimizer) -> Iterable[nn.Parameter]:
     return (parameter for group in part.param_groups for parameter in group["params"])
 
 
 def _take(tensors: dict[str, Tensor], key: str) -> Tensor:
     if key not in tensors:
         raise CheckpointLoadError(
-            "the checkpoint lacks optimizer state that this run needs", code="checkpoint.optimizer", wanted=key
+            "the checkpoint lacks optimizer state that this run needs",
+            code="checkpoint.optimizer",
+            wanted=key,
         )
     return tensors.pop(key)

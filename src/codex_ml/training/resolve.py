@@ -32,7 +32,7 @@ class ResolvedRun:
     compile_reason: str
     threads: int
     cpu_capability: str
-    torch: str
+    torch_build: str
     python: str
     determinism: str
 
@@ -59,7 +59,7 @@ def resolve(config: RunConfig, *, vocab_size: int) -> ResolvedRun:
         compile_reason=compile_reason,
         threads=usable_cores() if config.runtime.threads == "auto" else config.runtime.threads,
         cpu_capability=torch.backends.cpu.get_cpu_capability(),
-        torch=torch.__version__,
+        torch_build=torch.__version__,
         python=platform.python_version(),
         determinism=config.runtime.determinism,
     )

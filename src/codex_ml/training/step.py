@@ -45,7 +45,7 @@ def accumulate(loss_of: LossFunction, model: nn.Module, shards: Sequence[MicroBa
     total = torch.zeros((), device=device)
     for shard in shards:
         loss = loss_of(shard.inputs_BT, shard.labels_BT)
-        loss.backward(share)
+        torch.autograd.backward(loss, share)
         total = total + loss.detach()
     return float(total) / tokens, tokens
 

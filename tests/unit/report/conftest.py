@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 WEIGHTS = "ab" * 32
 HOSTILE_GROUP = "<img src=x onerror=alert(1)>"
-VOID = {"meta", "br", "img", "link", "input", "hr"}
+VOID = {"meta", "br", "img", "link", "input", "hr", "wbr"}
 
 
 @pytest.fixture(scope="session")

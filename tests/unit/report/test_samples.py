@@ -50,7 +50,7 @@ def test_an_unknown_language_gives_plain_text() -> None:
         ("def f():\n", "    return 1\n", True, True),
         ("def f():\n", "    return (1\n", True, False),
         ("def f():\n", "    x = 1\n    return (1", False, True),  # only its cut line is not judged
-        ("class A:\n", "    x = 1\n\n    @property\n    def f(self):\n        re", False, True),
+        ("class A:\n", "    x = 1\n\n    @property\n    def f(self):\n        re(", False, True),
         ("def f():\n", "    x = = 1\n    return (1", False, False),
         ("", "", True, False),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -91,6 +92,24 @@ def test_both_encoders_agree_on_tokenizers_of_any_corpus(corpus: list[str], text
     (folder / "tokenizer.json").write_text(trained.to_str(), encoding="utf-8")
     ids = FastEncoder.from_directory(folder, threads=1).encode_documents([*corpus, text])
     assert [row.tolist() for row in ids] == [trained.encode(t).ids for t in [*corpus, text]]
+
+
+@pytest.mark.parametrize("alphabet", ["a", "ab", "abc ", "\n", " ", "=-", "é数"])
+def test_both_encoders_agree_on_pieces_of_any_length(alphabet: str) -> None:
+    # tiktoken merges long pieces by another algorithm than short ones.
+    rng = random.Random(7)
+    texts = ["".join(rng.choices(alphabet, k=size)) for size in (99, 101, 499, 500, 501, 5000, 200_000)]
+    for text, ids in zip(texts, engine().encode_documents(texts), strict=True):
+        assert ids.tolist() == adapter().encode(text)
+
+
+def test_ids_with_gaps_are_refused(tmp_path: Path) -> None:
+    content = spec()
+    last = max(content["model"]["vocab"], key=content["model"]["vocab"].get)
+    content["model"]["vocab"][last] += 100_000
+    (tmp_path / "tokenizer.json").write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(ConfigError, match="have gaps"):
+        FastEncoder.from_directory(tmp_path)
 
 
 def test_text_that_looks_like_a_special_token_is_encoded_as_text() -> None:

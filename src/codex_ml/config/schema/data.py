@@ -32,7 +32,9 @@ class DataConfig:
     text_field: Annotated[str, key("column or key that holds the text in table sources", min_length=1)]
     group_field: Annotated[str | None, key("column that names a row's group; null: each row its own")]
     group_depth: Annotated[int, key("leading path parts that form the group of a file", ge=1)]
-    on_error: Annotated[Literal["stop", "skip"], key("a document that cannot be read: stop, or skip and count")]
+    on_error: Annotated[
+        Literal["stop", "skip"], key("a document that cannot be read: stop, or skip and count")
+    ]
     min_bytes: Annotated[int, key("shorter documents are dropped", ge=0)]
     max_bytes: Annotated[int, key("longer documents are dropped", ge=1)]
     max_line_bytes: Annotated[int, key("documents with a longer line are dropped (generated data)", ge=80)]

@@ -24,5 +24,7 @@ class EvalConfig:
     every: Annotated[int, key("steps between evaluations in training; 0: none", ge=0)]
     max_rows: Annotated[int, key("validation rows per evaluation in training; 0: all", ge=0)]
     batch_size: Annotated[int, key("rows per evaluation batch", ge=1)]
-    tasks: Annotated[tuple[str, ...], key("registered evaluation tasks of the final evaluation", role="operational")]
+    tasks: Annotated[
+        tuple[str, ...], key("registered evaluation tasks of the final evaluation", role="operational")
+    ]
     parse: ParseConfig

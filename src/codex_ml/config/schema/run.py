@@ -23,7 +23,8 @@ class RunConfig:
     __pydantic_config__ = FORBID
 
     name: Annotated[
-        str, key("name of the run and of its directory", role="operational", pattern=r"^[A-Za-z0-9][\w.-]{0,99}$")
+        str,
+        key("name of the run and of its directory", role="operational", pattern=r"^[A-Za-z0-9][\w.-]{0,99}$"),
     ]
     seed: Annotated[int, key("every random draw derives from it", ge=0, lt=1 << 63)]
     model: ModelConfig

@@ -35,7 +35,9 @@ class ScheduleConfig:
 class GuardConfig:
     __pydantic_config__ = FORBID
 
-    action: Annotated[Literal["stop", "skip"], key("a NaN or spike: stop the run, or skip the update and count")]
+    action: Annotated[
+        Literal["stop", "skip"], key("a NaN or spike: stop the run, or skip the update and count")
+    ]
     spike_factor: Annotated[float, key("loss above this multiple of the running median is a spike", gt=1)]
     window: Annotated[int, key("steps in the running median", ge=4)]
     max_skips: Annotated[int, key("more skipped updates than this stop the run", ge=0)]
@@ -58,7 +60,9 @@ class TrainConfig:
     batch_size: Annotated[int, key("rows per optimizer step", ge=1)]
     clip_norm: Annotated[float, key("gradients are scaled down to this norm", gt=0)]
     activation_checkpointing: Annotated[bool, key("recompute blocks in backward to save memory")]
-    log_every: Annotated[int, key("steps between progress lines and metric records", role="operational", ge=1)]
+    log_every: Annotated[
+        int, key("steps between progress lines and metric records", role="operational", ge=1)
+    ]
     optimizer: OptimizerConfig
     schedule: ScheduleConfig
     guard: GuardConfig

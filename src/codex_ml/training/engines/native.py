@@ -10,6 +10,7 @@ from codex_ml.checkpointing import Checkpoint, CheckpointManager
 from codex_ml.config.schema import RunConfig
 from codex_ml.errors import Interrupted
 from codex_ml.interfaces.reporter import Reporter, TrainLine
+from codex_ml.monitoring.memory import process_memory
 from codex_ml.provenance.run_directory import RunDirectory
 from codex_ml.tracking.composite import CompositeTracker, open_trackers
 from codex_ml.training.interrupt import StopRequest, stop_requests
@@ -142,6 +143,7 @@ class _Between:
             "lr": info.lr,
             "tokens_per_second": speed,
             "skipped": float(self._progress.skipped),
+            "memory_bytes": float(process_memory()),
         }
         if info.skipped:
             self._reporter.say(f"step {info.step} made no update: {info.skipped}")
