@@ -21,6 +21,7 @@ from codex_ml.checkpointing.reader import (
     step_of,
 )
 from codex_ml.checkpointing.retention import remove, sweep, to_keep
+from codex_ml.checkpointing.writer import write_tensors
 from codex_ml.core.publish import MANIFEST, read_json, staged, write_file, write_json
 from codex_ml.errors import IntegrityError
 
@@ -54,16 +55,14 @@ class CheckpointManager:
         metric: float | None,
     ) -> Checkpoint:
         """Publish one checkpoint, verify it, then prune. A good one of the same step stays as it is."""
-        from safetensors.torch import save_file
-
         target = self.directory / f"step-{step:08d}"
         if target.exists():
             return open_checkpoint(target)
         ranked = metric if metric is not None and math.isfinite(metric) else None
         meta: dict[str, Any] = {"format": FORMAT, "step": step, "metric": ranked}
         with staged(target, meta=meta) as stage:
-            save_file(dict(model), stage / MODEL)
-            save_file(dict(optimizer), stage / OPTIMIZER)
+            write_tensors(stage / MODEL, model)
+            write_tensors(stage / OPTIMIZER, optimizer)
             write_json(stage / STATE, dict(state))
             meta["weights_sha256"] = weights_digest(stage / MODEL)
         checkpoint = open_checkpoint(target)

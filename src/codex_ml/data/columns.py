@@ -83,10 +83,3 @@ def read_rows(path: Path, *, columns: Sequence[str]) -> Iterator[tuple[Any, ...]
         for index in range(file.num_row_groups):
             table = file.read_row_group(index, columns=list(columns), use_threads=False)
             yield from zip(*(table.column(name).to_pylist() for name in columns), strict=True)
-
-
-def read_columns(path: Path, *, columns: Sequence[str]) -> dict[str, Any]:
-    """Whole columns of a file as numpy arrays."""
-    parquet = require("pyarrow.parquet", extra="train")
-    table = parquet.read_table(path, columns=list(columns))
-    return {name: table.column(name).to_numpy() for name in columns}

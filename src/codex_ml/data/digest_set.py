@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 _SMALLEST = 1 << 10
-_WORD = (1 << 64) - 1
 
 
 class DigestSet:
@@ -48,7 +47,7 @@ class DigestSet:
     def _grow(self) -> None:
         old, self._table = self._table, _empty(2 * len(self._table))
         for high, low in old[old[:, 1] != 0]:
-            self._insert(int(high) & _WORD, int(low) & _WORD)
+            self._insert(int(high), int(low))
 
 
 def _empty(size: int) -> NDArray[np.uint64]:

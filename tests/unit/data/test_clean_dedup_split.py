@@ -67,6 +67,14 @@ def test_a_digest_set_is_a_set(values: list[int]) -> None:
     assert len(mine) == len(theirs)
 
 
+def test_a_digest_set_keeps_what_it_holds_when_it_grows() -> None:
+    digests = [hashlib.sha256(str(number).encode()).digest() for number in range(5000)]
+    found = DigestSet()
+    assert all(found.add(digest) for digest in digests)
+    assert not any(found.add(digest) for digest in digests)
+    assert len(found) == 5000
+
+
 NAMES = st.text(min_size=1, max_size=30)
 CFG = split_config(train=0.7, validation=0.2, test=0.1)
 
