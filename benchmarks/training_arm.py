@@ -39,6 +39,7 @@ def ours(cache: str) -> None:
     from codex_ml.modeling.init import initialise
     from codex_ml.objectives.lm import lm_loss
     from codex_ml.provenance.determinism import apply_determinism
+    from codex_ml.training.allocator import keep_freed_memory
     from codex_ml.training.compiled import training_loss
     from codex_ml.training.loop import Trainee, run_steps
     from codex_ml.training.optim import Optimizers
@@ -55,6 +56,7 @@ def ours(cache: str) -> None:
         environ={},
     ).config
     apply_determinism(exact=True, threads=2, compile_cache=Path(cache))
+    keep_freed_memory()
     model = Decoder(config.model, vocab_size=VOCAB, compute_dtype=torch.bfloat16)
     initialise(model, seed=0)
     trainee = Trainee(

@@ -25,18 +25,53 @@ def read_header(path: Path) -> tuple[dict[str, Any], int]:
             raise _damaged(path, f"a header of {length} bytes in a file of {size}")
         text = stream.read(length)
     try:
-        table = json.loads(text)
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        table = json.loads(text, object_pairs_hook=_without_repeats)
+    except (ValueError, RecursionError) as error:  # no UTF-8, no JSON, a name twice, nested too deep
         raise _damaged(path, f"the header is no JSON ({error})") from error
     if not isinstance(table, dict):
         raise _damaged(path, "the header is no table")
     table.pop("__metadata__", None)
     start = 8 + length
-    for name, row in table.items():
-        begin, end = row["data_offsets"]
-        if not 0 <= begin <= end <= size - start:
-            raise _damaged(path, f"tensor {name} leaves the file")
+    _check_ranges(path, table, data=size - start)
     return table, start
+
+
+def _check_ranges(path: Path, table: dict[str, Any], *, data: int) -> None:
+    """Every row is whole, and together the tensors cover the data once, without gap or overlap."""
+    for name, row in table.items():
+        if not _is_row(row):
+            raise _damaged(path, f"tensor {name} lacks a dtype, a shape or two offsets")
+    reached = 0
+    for name, row in sorted(table.items(), key=lambda item: item[1]["data_offsets"]):
+        begin, end = row["data_offsets"]
+        if not begin <= end <= data:
+            raise _damaged(path, f"tensor {name} leaves the file")
+        if begin != reached:
+            raise _damaged(path, f"tensor {name} starts at {begin}, not at {reached}")
+        reached = end
+    if reached != data:
+        raise _damaged(path, f"{data - reached} bytes belong to no tensor")
+
+
+def _is_row(row: object) -> bool:
+    return (
+        isinstance(row, dict)
+        and isinstance(row.get("dtype"), str)
+        and _are_counts(row.get("shape"))
+        and _are_counts(row.get("data_offsets"))
+        and len(row["data_offsets"]) == 2
+    )
+
+
+def _are_counts(value: object) -> bool:
+    return isinstance(value, list) and all(type(item) is int and item >= 0 for item in value)
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table = dict(pairs)
+    if len(table) != len(pairs):
+        raise ValueError("a name stands twice")
+    return table
 
 
 def weights_digest(path: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,8 +76,13 @@ class CheckpointManager:
         return newest_good(self.directory)
 
     def resume_from(self, path: Path) -> Checkpoint:
-        """A named checkpoint, verified."""
-        return open_checkpoint(path)
+        """A named checkpoint, verified. Later ones of the run are set aside: the run is here now."""
+        checkpoint = open_checkpoint(path)
+        for later in list_checkpoints(self.directory):
+            if (step_of(later) or 0) > checkpoint.step:
+                log.warning("%s lies beyond step %d and is set aside", later.name, checkpoint.step)
+                later.rename(later.with_name(f".later-{later.name}-{uuid.uuid4().hex[:8]}"))
+        return checkpoint
 
     def apply_retention(self) -> list[int]:
         """Remove what the policy does not keep; returns the removed steps, oldest first."""

@@ -80,8 +80,12 @@ def open_checkpoint(path: Path) -> Checkpoint:
         )
     try:
         manifest = verify_directory(path)
-    except IntegrityError as error:
-        raise CheckpointLoadError(error.what, code="checkpoint.damaged", next_step=error.next_step) from error
+        weights = weights_digest(path / MODEL) if manifest.get("format") == FORMAT else None
+    except (IntegrityError, FileNotFoundError) as error:
+        what, code = f"{path} is damaged: {error}", "checkpoint.damaged"
+        if isinstance(error, IntegrityError):
+            raise CheckpointLoadError(error.what, code=code, next_step=error.next_step) from error
+        raise CheckpointLoadError(what, code=code) from error
     if manifest.get("format") != FORMAT:
         raise CheckpointLoadError(
             f"{path} is of another checkpoint format",
@@ -90,7 +94,7 @@ def open_checkpoint(path: Path) -> Checkpoint:
             wanted=FORMAT,
             next_step="use the version of codex-ml that wrote it",
         )
-    if weights_digest(path / MODEL) != manifest["weights_sha256"]:
+    if weights != manifest.get("weights_sha256"):
         raise CheckpointLoadError(
             f"{path}: the weights are not those of the manifest", code="checkpoint.weights"
         )

@@ -64,6 +64,7 @@ def _check_model(config: RunConfig) -> None:
             code="config.head-dim",
             got=f"model.dim/model.heads={model.dim // model.heads}",
             wanted="an even number",
+            next_step=f"try model.dim={2 * model.heads * max(1, model.dim // (2 * model.heads))}",
         )
 
 

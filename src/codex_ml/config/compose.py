@@ -6,11 +6,13 @@ The only importer of hydra and omegaconf. Precedence: defaults < experiment < CO
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -24,9 +26,9 @@ from omegaconf.errors import OmegaConfBaseException
 from codex_ml.config.check import check_config
 from codex_ml.config.environment import environment_values, variable_of
 from codex_ml.config.groups import configs_directory, group_options
-from codex_ml.config.keys import all_keys, sections
+from codex_ml.config.keys import all_keys, flatten, sections
 from codex_ml.config.schema import RunConfig
-from codex_ml.config.sources import Origin, check_source, origins_of
+from codex_ml.config.sources import Origin, check_source, origins_of, yaml_error
 from codex_ml.config.validate import decode
 from codex_ml.errors import ConfigError, did_you_mean
 
@@ -71,8 +73,8 @@ def _compose_values(
     parsed = [_parse(word, groups) for word in typed]
     from_environment = environment_values(environ)
     extra = [f"{path}={_quoted(path, text)}" for path, text in from_environment.items()]
-    search = [f"hydra.searchpath=[file://{config_dir.absolute()}]"] if config_dir else []
-    words = [*search, *extra, *typed]
+    search = [f"hydra.searchpath=[{_hydra_text(f'file://{config_dir.absolute()}')}]"] if config_dir else []
+    words = [*search, *extra, *_without_unset(typed, parsed)]
     try:
         with initialize_config_dir(str(configs_directory()), version_base="1.3"):
             sources = _source_files(words, config_dir)
@@ -80,11 +82,14 @@ def _compose_values(
                 check_source(file, package)
             composed = hydra_compose(_ROOT, overrides=words)
         values = OmegaConf.to_container(composed, resolve=True)
+    except yaml.YAMLError as error:
+        raise yaml_error(error) from error
     except (HydraException, OmegaConfBaseException) as error:
+        key = getattr(error, "full_key", None)
         raise ConfigError(
             "the config cannot be composed",
             code="config.compose",
-            got=str(error).splitlines()[0],
+            got=str(error).splitlines()[0] + (f" (in {key})" if key else ""),
             next_step="see docs/configuration.md for the forms of an override",
         ) from error
     assert isinstance(values, dict)
@@ -124,7 +129,21 @@ def _quote_text(word: str) -> str:
 def _quoted(path: str, text: str) -> str:
     if not all_keys()[path].holds_text or text == "null":
         return text
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    return _hydra_text(text)
+
+
+def _hydra_text(text: str) -> str:
+    """*text* as a quoted string of Hydra's grammar, where a backslash counts before a quote only."""
+    return (
+        "'" + re.sub(r"(\\*)('|$)", lambda m: m[1] * 2 + ("\\'" if m[2] else ""), text, flags=re.DOTALL) + "'"
+    )
+
+
+def _without_unset(words: Sequence[str], parsed: Sequence[Override]) -> list[str]:
+    """The words without ``experiment=null`` and the experiments before it: Hydra knows no such word."""
+    unset = [n for n, item in enumerate(parsed) if item.key_or_group == "experiment" and item.value() is None]
+    last = unset[-1] if unset else -1
+    return [word for n, word in enumerate(words) if n > last or parsed[n].key_or_group != "experiment"]
 
 
 def _parse(word: str, groups: Mapping[str, Sequence[str]]) -> Override:
@@ -152,13 +171,16 @@ def _parse(word: str, groups: Mapping[str, Sequence[str]]) -> Override:
         )
     if name in groups:
         _check_option(name, override.value(), groups[name])
-    elif name not in all_keys() and name not in sections():
-        raise ConfigError(
-            f"there is no config key '{name}'",
-            code="config.unknown-key",
-            got=f"'{word}' on the command line",
-            next_step=did_you_mean(name, [*all_keys(), *groups]),
-        )
+        return override
+    value = override.value()
+    for path in flatten({name: value}) if isinstance(value, dict) else [name]:
+        if path not in all_keys() and path not in sections():
+            raise ConfigError(
+                f"there is no config key '{path}'",
+                code="config.unknown-key",
+                got=f"'{word}' on the command line",
+                next_step=did_you_mean(path, [*all_keys(), *groups]),
+            )
     return override
 
 
@@ -175,10 +197,6 @@ def _check_option(group: str, option: object, options: Sequence[str]) -> None:
 
 
 def _override_origins(override: Override) -> dict[str, Origin]:
-    name = override.key_or_group
-    return {
-        path: Origin("command line", None)
-        for path in all_keys()
-        if path == name or path.startswith(name + ".")
-        if name in all_keys() or isinstance(override.value(), dict)
-    }
+    value = override.value()
+    paths = flatten({override.key_or_group: value}) if isinstance(value, dict) else [override.key_or_group]
+    return {path: Origin("command line", None) for path in paths if path in all_keys()}

@@ -32,8 +32,16 @@ class Key:
     @property
     def holds_text(self) -> bool:
         """True when the value is free text (and may need quoting on the command line)."""
-        members = typing.get_args(self.type) if _is_union(self.type) else (self.type,)
-        return str in members
+        return str in self._members
+
+    @property
+    def holds_number(self) -> bool:
+        """True when the value may be a number and not a truth value."""
+        return bool({int, float} & set(self._members)) and bool not in self._members
+
+    @property
+    def _members(self) -> tuple[Any, ...]:
+        return typing.get_args(self.type) if _is_union(self.type) else (self.type,)
 
 
 @cache

@@ -50,17 +50,23 @@ def origins_of(sources: Sequence[tuple[Path, str]]) -> dict[str, Origin]:
     }
 
 
+def yaml_error(error: yaml.YAMLError | UnicodeDecodeError, *, file: Path | None = None) -> ConfigError:
+    """The error for text that is no YAML; the parser's own mark names the file unless *file* does."""
+    mark = getattr(error, "problem_mark", None)
+    place = file or getattr(mark, "name", None) or "a config file"
+    where = f"{place}:{mark.line + 1}" if mark else str(place)
+    return ConfigError(
+        "a config file is not valid YAML",
+        code="config.yaml",
+        got=f"{where}: {getattr(error, 'problem', None) or error}",
+    )
+
+
 def _leaves(file: Path, package: str) -> Iterator[tuple[str, int]]:
     try:
         root = yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{file}:{mark.line + 1}" if mark else str(file)
-        raise ConfigError(
-            "a config file is not valid YAML",
-            code="config.yaml",
-            got=f"{where}: {getattr(error, 'problem', None) or error}",
-        ) from error
+        raise yaml_error(error, file=file) from error
     if root is not None:
         yield from _walk(root, package)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from codex_ml.config.keys import all_keys
+from codex_ml.config.keys import all_keys, flatten
 from codex_ml.config.schema import RunConfig
 from codex_ml.config.sources import Origin
 from codex_ml.errors import ConfigError, did_you_mean
@@ -22,6 +22,7 @@ def adapter() -> TypeAdapter[RunConfig]:
 
 def decode(values: Mapping[str, Any], origins: Mapping[str, Origin]) -> RunConfig:
     """Check types, ranges and completeness. Raises ConfigError naming the first wrong key."""
+    _refuse_truth_values(values, origins)
     try:
         return adapter().validate_python(values)
     except ValidationError as error:
@@ -31,6 +32,21 @@ def decode(values: Mapping[str, Any], origins: Mapping[str, Origin]) -> RunConfi
 def decode_saved(values: Mapping[str, Any]) -> RunConfig:
     """The config of a saved run. Raises ConfigError when this version cannot read it."""
     return decode(values, {})
+
+
+def _refuse_truth_values(values: Mapping[str, Any], origins: Mapping[str, Origin]) -> None:
+    """A number written as ``true`` is a mistake, though Python would count it as 1."""
+    for path, value in flatten(values).items():
+        key = all_keys().get(path)
+        if isinstance(value, bool) and key is not None and key.holds_number:
+            place = f" at {origins[path]}" if path in origins else ""
+            raise ConfigError(
+                f"the config key '{path}' has a wrong value{place}",
+                code="config.value",
+                got=repr(value),
+                wanted=key.type_name,
+                next_step=f"see `codex-ml config explain {path}`",
+            )
 
 
 def _config_error(error: ValidationError, origins: Mapping[str, Origin]) -> ConfigError:

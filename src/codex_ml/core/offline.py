@@ -6,6 +6,7 @@ The hook sees sockets opened by Python code. Sockets opened in C++ (gloo's, for 
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import sys
 from typing import Any
@@ -21,6 +22,9 @@ OFFLINE_ENVIRONMENT = {
     "WANDB_MODE": "offline",
     "TOKENIZERS_PARALLELISM": "true",
 }
+#: What opens a connection, sends a datagram or asks a name server.
+_NAMES = ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr", "socket.getnameinfo")
+_EVENTS = ("socket.connect", "socket.sendto", "socket.sendmsg", *_NAMES)
 _state = {"denied": False, "hooked": False}
 
 
@@ -47,12 +51,12 @@ def network_denied() -> bool:
 
 
 def _audit(event: str, args: tuple[Any, ...]) -> None:
-    if not _state["denied"] or event not in ("socket.connect", "socket.sendto", "socket.getaddrinfo"):
+    if not _state["denied"] or event not in _EVENTS:
         return
-    target = args[0] if event == "socket.getaddrinfo" else args[1]
+    target = args[0] if event in _NAMES else args[1]
     if isinstance(target, tuple):
         target = target[0]
-    elif event != "socket.getaddrinfo":
+    elif event not in _NAMES:
         return  # AF_UNIX paths and other local families
     if not _is_loopback(target):
         raise UsageError(
@@ -66,4 +70,9 @@ def _is_loopback(host: object) -> bool:
     text = host.decode() if isinstance(host, bytes) else host
     if text is None or text == "":
         return True
-    return isinstance(text, str) and (text == "localhost" or text == "::1" or text.startswith("127."))
+    if not isinstance(text, str):
+        return False
+    try:
+        return ipaddress.ip_address(text).is_loopback
+    except ValueError:
+        return text == "localhost"

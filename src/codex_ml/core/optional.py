@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from types import ModuleType
 
 from codex_ml.errors import MissingExtraError
@@ -17,18 +18,29 @@ def require(module: str, *, extra: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.split(".")[0] != module.split(".")[0]:
+        if not _is_absent(module, error.name):
             raise _broken(module, error) from error
         raise MissingExtraError(
             f"this needs the package '{module.split('.')[0]}', which is not installed",
             code="extra.missing",
             next_step=f'install it with: pip install "codex-ml[{extra}]"',
         ) from error
-    except ImportError as error:
+    except Exception as error:
         raise _broken(module, error) from error
 
 
-def _broken(module: str, error: ImportError) -> MissingExtraError:
+def _is_absent(module: str, missing: str | None) -> bool:
+    """Whether *module* is not installed, rather than lacking a part or something that it needs.
+
+    Its top package is missing, or is a mere namespace that others installed too.
+    """
+    if missing is None or not f"{module}.".startswith(f"{missing}."):
+        return False
+    top = sys.modules.get(module.split(".")[0])
+    return top is None or getattr(top, "__file__", None) is None
+
+
+def _broken(module: str, error: Exception) -> MissingExtraError:
     return MissingExtraError(
         f"the package '{module}' is installed and fails to import",
         code="extra.broken",

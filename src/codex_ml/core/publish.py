@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from codex_ml.core.digest import canonical_json, digest_file
+from codex_ml.core.digest import canonical_json, digest_file, digest_json
 from codex_ml.errors import IntegrityError, StorageError
 
 MANIFEST = "MANIFEST.json"
@@ -109,8 +109,8 @@ def read_json(path: Path) -> Any:
 def seal(directory: Path, meta: dict[str, Any]) -> dict[str, Any]:
     """Write the manifest of everything in *directory*, flushing every file first.
 
-    The manifest is ``{**meta, "files": {relative path: {"size", "sha256"}}}`` and comes last: where
-    it exists, the directory is complete.
+    The manifest is ``{**meta, "files": {relative path: {"size", "sha256"}}, "manifest_sha256": …}``, the
+    last over the rest of it, and comes last: where it exists, the directory is complete.
     """
     files: dict[str, dict[str, Any]] = {}
     directories = {directory}
@@ -124,6 +124,7 @@ def seal(directory: Path, meta: dict[str, Any]) -> dict[str, Any]:
         relative = path.relative_to(directory).as_posix()
         files[relative] = {"size": path.stat().st_size, "sha256": digest_file(path)}
     manifest = {**meta, "files": files}
+    manifest["manifest_sha256"] = digest_json(manifest)
     write_json(directory / MANIFEST, manifest)
     for folder in directories:
         fsync_path(folder)
@@ -156,15 +157,11 @@ def staged(target: Path, *, meta: dict[str, Any]) -> Iterator[Path]:
 def verify_directory(directory: Path) -> dict[str, Any]:
     """Check every file of a sealed directory against its manifest and return the manifest.
 
-    Raises IntegrityError naming the first file that is missing, extra or different.
+    Raises IntegrityError naming the first file that is missing, extra or different; the manifest
+    itself is checked against its own digest.
     """
-    path = directory / MANIFEST
-    if not path.is_file():
-        raise _damaged(directory, f"{MANIFEST} is missing")
-    manifest: dict[str, Any] = read_json(path)
-    listed = manifest.get("files")
-    if not isinstance(listed, dict):
-        raise _damaged(directory, f"{MANIFEST} lists no files")
+    manifest = _read_manifest(directory)
+    listed = manifest["files"]
     present = {p.relative_to(directory).as_posix() for p in directory.rglob("*") if not p.is_dir()}
     for name in sorted(present - set(listed) - {MANIFEST}):
         raise _damaged(directory, f"{name} is not in the manifest")
@@ -178,6 +175,23 @@ def verify_directory(directory: Path) -> dict[str, Any]:
             raise _damaged(directory, f"{name} has {file.stat().st_size} bytes, not {row['size']}")
         if digest_file(file) != row["sha256"]:
             raise _damaged(directory, f"{name} has other bytes than its sha256 {row['sha256'][:12]}")
+    return manifest
+
+
+def _read_manifest(directory: Path) -> dict[str, Any]:
+    path = directory / MANIFEST
+    if not path.is_file():
+        raise _damaged(directory, f"{MANIFEST} is missing")
+    manifest = read_json(path)
+    files = manifest.get("files") if isinstance(manifest, dict) else None
+    if not isinstance(files, dict) or not all(
+        isinstance(row, dict) and {"size", "sha256"} <= set(row) for row in files.values()
+    ):
+        raise _damaged(directory, f"{MANIFEST} lists no files")
+    if digest_json({k: v for k, v in manifest.items() if k != "manifest_sha256"}) != manifest.get(
+        "manifest_sha256"
+    ):
+        raise _damaged(directory, f"{MANIFEST} has other content than its own digest")
     return manifest
 
 

@@ -66,6 +66,8 @@ class CSVMetricsWriter:
             path.parent.mkdir(parents=True, exist_ok=True)
             repair(path)
             fresh = not path.exists() or path.stat().st_size == 0
+            if not fresh:
+                _check_columns(path)
             self._stream = path.open("a", encoding="utf-8", newline="")
             if fresh:
                 self._write_row(COLUMNS)
@@ -90,21 +92,27 @@ class CSVMetricsWriter:
         if not path.exists():
             return
         repair(path)
+        if path.stat().st_size == 0:
+            return
+        _check_columns(path)
         with path.open(encoding="utf-8", newline="") as stream:
             rows = list(csv.reader(stream))
-        if not rows:
-            return
-        if tuple(rows[0]) != COLUMNS:
-            raise DataError(
-                f"{path} is not a metrics file of this version",
-                code="metrics.columns",
-                got=",".join(rows[0]),
-                wanted=",".join(COLUMNS),
-                next_step="move the file away",
-            )
         kept = [row for row in rows[1:] if int(row[1]) <= last_step]
         if len(kept) < len(rows) - 1:
             temporary = path.with_name(f".tmp-{path.name}")
             with temporary.open("w", encoding="utf-8", newline="") as stream:
                 csv.writer(stream, lineterminator="\n").writerows([rows[0], *kept])
             temporary.replace(path)
+
+
+def _check_columns(path: Path) -> None:
+    with path.open(encoding="utf-8", newline="") as stream:
+        header = next(csv.reader(stream), [])
+    if tuple(header) != COLUMNS:
+        raise DataError(
+            f"{path} is not a metrics file of this version",
+            code="metrics.columns",
+            got=",".join(header),
+            wanted=",".join(COLUMNS),
+            next_step="move the file away",
+        )

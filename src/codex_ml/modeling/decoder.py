@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from codex_ml.config.schema import ModelConfig
+from codex_ml.modeling.attention import causal_attention
 from codex_ml.modeling.cache import KeyValueCache
 
 
@@ -70,15 +71,17 @@ class Attention(nn.Module):
         q_BHTE = rotate(q.view(batch, time, self.heads, self.width).transpose(1, 2), cos_TE, sin_TE)
         k_BKTE = rotate(k.view(batch, time, self.kv_heads, self.width).transpose(1, 2), cos_TE, sin_TE)
         v_BKTE = v.view(batch, time, self.kv_heads, self.width).transpose(1, 2)
-        causal, mask = time > 1, None
+        mask = None
         if cache is not None:
             k_BKTE, v_BKTE, mask = cache.append(self.layer, k_BKTE, v_BKTE)
-            causal = False
         groups = self.heads // self.kv_heads
         if groups > 1:
             k_BKTE = k_BKTE.repeat_interleave(groups, dim=1)
             v_BKTE = v_BKTE.repeat_interleave(groups, dim=1)
-        out_BHTE = F.scaled_dot_product_attention(q_BHTE, k_BKTE, v_BKTE, attn_mask=mask, is_causal=causal)
+        if cache is None:
+            out_BHTE = causal_attention(q_BHTE, k_BKTE, v_BKTE)
+        else:
+            out_BHTE = F.scaled_dot_product_attention(q_BHTE, k_BKTE, v_BKTE, attn_mask=mask)
         return linear(out_BHTE.transpose(1, 2).reshape(batch, time, dim), self.o_proj.weight)
 
 

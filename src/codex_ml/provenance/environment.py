@@ -37,13 +37,16 @@ def capture_env() -> dict[str, Any]:
         "cpu": cpu_name(),
         "cores": usable_cores(),
         "memory_bytes": psutil.virtual_memory().total,
-        "packages": {
-            dist.metadata["Name"]: dist.version
-            for dist in sorted(metadata.distributions(), key=lambda dist: str(dist.metadata["Name"]).lower())
-        },
+        "packages": _packages(),
         "variables": {name: os.environ[name] for name in ALLOWED_VARIABLES if name in os.environ},
         "codex_ml": {"version": codex_ml.__version__, "source_sha256": source_digest()},
     }
+
+
+def _packages() -> dict[str, str]:
+    """Name -> version of what is installed; what an interrupted uninstallation left has no name."""
+    named = {dist.name: dist.version for dist in metadata.distributions() if dist.metadata["Name"]}
+    return dict(sorted(named.items(), key=lambda row: row[0].lower()))
 
 
 def source_digest() -> str:

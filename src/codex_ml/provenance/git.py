@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-_USERINFO = re.compile(r"(?<=://)[^/@\s]+@")
+_USERINFO = re.compile(r"(?<=://)[^/\s]*@")
 
 
 def git_state(directory: Path) -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import re
 import shutil
 from collections.abc import Iterable
@@ -11,11 +12,13 @@ from typing import Any
 
 from codex_ml.core.paths import Home
 from codex_ml.core.publish import MANIFEST, read_json
+from codex_ml.core.store import lock_path
 from codex_ml.errors import IntegrityError
 from codex_ml.provenance.run_directory import RunDirectory, list_runs
 
 KINDS = ("corpora", "datasets", "tokenizers")
 _DIGEST = re.compile(r"^[0-9a-f]{64}$")
+_IN_NAME = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -46,12 +49,29 @@ def store_entries(home: Home) -> list[StoreEntry]:
 
 
 def collect_garbage(home: Home, *, dry_run: bool) -> list[StoreEntry]:
-    """Remove every entry that no run uses; returns what was (or would be) removed."""
-    unused = [entry for entry in store_entries(home) if not entry.used_by]
+    """Remove every entry that no run uses; returns what was (or would be) removed.
+
+    An entry that another process is building right now stays.
+    """
+    unused = [entry for entry in store_entries(home) if not entry.used_by and not _being_built(entry)]
     if not dry_run:
         for entry in unused:
             shutil.rmtree(entry.path)
     return unused
+
+
+def _being_built(entry: StoreEntry) -> bool:
+    """True while a builder holds the lock of this entry, or of the entry that this stage is for."""
+    found = _IN_NAME.search(entry.digest)
+    lock = lock_path(entry.path.with_name(found[0] if found else entry.digest))
+    if not lock.exists():
+        return False
+    with lock.open("a") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def _users(home: Home) -> dict[str, set[str]]:

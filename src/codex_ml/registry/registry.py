@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import operator
 from collections.abc import Callable
 from functools import cache
 from importlib import metadata
@@ -75,10 +76,10 @@ class Registry:
     def _load(self, name: str, target: str) -> Any:
         module, _, attribute = target.partition(":")
         try:
-            return getattr(importlib.import_module(module), attribute)
+            return operator.attrgetter(attribute)(importlib.import_module(module))
         except MissingExtraError:
             raise
-        except (ImportError, AttributeError) as error:
+        except Exception as error:  # a plugin's module may fail in any way
             raise LoadError(
                 f"'{name}' among the {self.kind} does not load",
                 code="registry.load",
@@ -94,14 +95,14 @@ class Registry:
 def _entry_points(group: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for point in metadata.entry_points(group=group):
-        if point.name in found and found[point.name] != point.value:
+        target = f"{point.module}:{point.attr}"  # without the extras that point.value may name
+        if found.setdefault(point.name, target) != target:
             raise ConflictError(
                 f"two plugins register '{point.name}' in {group}",
                 code="registry.conflict",
-                got=f"{found[point.name]} and {point.value}",
+                got=f"{found[point.name]} and {target}",
                 next_step="uninstall one of them",
             )
-        found[point.name] = point.value
     return found
 
 

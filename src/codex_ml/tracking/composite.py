@@ -54,8 +54,19 @@ class CompositeTracker:
                 del self._sinks[name]
 
     def close(self) -> None:
-        for sink in self._sinks.values():
-            sink.close()
+        """Close every sink, also after one of them fails; the truth's own failure is raised last."""
+        failure: Exception | None = None
+        for name, sink in self._sinks.items():
+            try:
+                sink.close()
+            except (OSError, CodexError) as error:
+                if name == _TRUTH:
+                    failure = error
+                    continue
+                log.warning("the tracker '%s' failed and is left out: %s", name, error)
+                self.failed[name] = str(error)
+        if failure is not None:
+            raise failure
 
 
 def open_trackers(
@@ -65,8 +76,6 @@ def open_trackers(
 
     Raises NotFoundError for an unknown name, StorageError when the truth cannot be written.
     """
-    sinks = {
-        name: registry_for("trackers").get(name)(run_directory, resume_step=resume_step)
-        for name in dict.fromkeys((_TRUTH, *names))
-    }
+    factories = {name: registry_for("trackers").get(name) for name in dict.fromkeys((_TRUTH, *names))}
+    sinks = {name: make(run_directory, resume_step=resume_step) for name, make in factories.items()}
     return CompositeTracker(sinks, run_id=run_id)

@@ -21,9 +21,9 @@ class Journal:
     def __init__(self, path: Path, *, resume_step: int, head: str) -> None:
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            _truncate(path, resume_step)
-        found = last_head(path)
-        if found != head:
+            repair(path)
+        length, found = _up_to(path, resume_step)
+        if found != head:  # before anything is cut: a foreign journal stays whole
             raise IntegrityError(
                 f"{path} is not the journal that the checkpoint continues",
                 code="journal.chain",
@@ -32,7 +32,9 @@ class Journal:
                 next_step="restore the file, or start again with --fresh",
             )
         self._path = path
-        self._stream = path.open("a", encoding="utf-8")
+        with writing(path):
+            self._stream = path.open("a", encoding="utf-8")
+            self._stream.truncate(length)
         self.head = head
 
     def append(self, *, step: int, samples: str, loss: float, grad_norm: float, skipped: bool) -> None:
@@ -63,11 +65,11 @@ class Journal:
 def read_journal(path: Path) -> Iterator[dict[str, Any]]:
     """Every line, its chain checked. Raises IntegrityError at the first line that breaks it."""
     previous = ""
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        record = json.loads(line)
+    for number, line in enumerate(path.read_bytes().splitlines(), 1):
+        record = _parse(line, f"{path}:{number}")
         if record["previous"] != previous:
             raise IntegrityError(f"{path}:{number} does not continue the line before", code="journal.chain")
-        previous = hashlib.sha256(line.encode()).hexdigest()
+        previous = hashlib.sha256(line).hexdigest()
         yield record
 
 
@@ -77,14 +79,22 @@ def last_head(path: Path) -> str:
     return hashlib.sha256(lines[-1]).hexdigest() if lines else ""
 
 
-def _truncate(path: Path, step: int) -> None:
-    if not path.exists():
-        return
-    repair(path)
-    offset = 0
-    with path.open("r+b") as stream:
-        for line in stream:
-            if json.loads(line)["step"] > step:
-                break
-            offset += len(line)
-        stream.truncate(offset)
+def _up_to(path: Path, step: int) -> tuple[int, str]:
+    """Bytes of the lines up to *step*, and the head there."""
+    length, head = 0, ""
+    lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+    for number, line in enumerate(lines, 1):
+        if _parse(line, f"{path}:{number}")["step"] > step:
+            break
+        length, head = length + len(line), hashlib.sha256(line.rstrip(b"\n")).hexdigest()
+    return length, head
+
+
+def _parse(line: bytes, place: str) -> dict[str, Any]:
+    try:
+        record = json.loads(line)
+    except ValueError as error:
+        raise IntegrityError(f"{place} is no line of a journal", code="journal.chain", got=error) from error
+    if not isinstance(record, dict) or not {"step", "previous"} <= set(record):
+        raise IntegrityError(f"{place} is no line of a journal", code="journal.chain")
+    return record

@@ -16,6 +16,7 @@ from codex_ml.evaluation.score import row_scorer, score_split
 from codex_ml.metrics import perplexity
 from codex_ml.modeling.init import initialise
 from codex_ml.registry import registry_for
+from codex_ml.training.allocator import keep_freed_memory
 from codex_ml.training.batches import StepBatches
 from codex_ml.training.compiled import training_loss
 from codex_ml.training.loop import Trainee
@@ -56,6 +57,7 @@ def build_session(config: RunConfig, *, resolved: ResolvedRun, dataset: Path, vo
     Raises DataError when the train split has fewer rows than one batch.
     """
     device = torch.device(resolved.device)
+    keep_freed_memory()
     model = registry_for("models").get(config.model.name)(
         config.model, vocab_size=vocab_size, compute_dtype=resolved.torch_dtype
     )
@@ -101,8 +103,10 @@ def restore(session: Session, checkpoint: Checkpoint) -> None:
             got=", ".join(odd[:4]),
         )
     model.load_state_dict(tensors)
-    session.trainee.optimizers.load_tensors(checkpoint.optimizer_tensors())
     loaded = Progress.from_dict(checkpoint.state())
+    stored_state = checkpoint.optimizer_tensors()
+    if stored_state or loaded.step > loaded.skipped:  # before its first update an optimizer has no state
+        session.trainee.optimizers.load_tensors(stored_state)
     for name, value in loaded.as_dict().items():
         setattr(progress, name, value)
 

@@ -55,5 +55,8 @@ def compute_gradients(
 ) -> Gradients:
     """Forward, backward and clipping of one optimizer step; updates nothing."""
     loss, tokens = accumulate(loss_of, model, shards)
-    norm = nn.utils.clip_grad_norm_(model.parameters(), clip_norm, foreach=True)
+    gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+    norm = nn.utils.get_total_norm(gradients, foreach=True)
+    if norm > clip_norm:  # a NaN norm compares false: the guard sees the gradients as they are
+        nn.utils.clip_grads_with_norm_(model.parameters(), clip_norm, norm, foreach=True)
     return Gradients(loss=loss, norm=float(norm), tokens=tokens)

@@ -8,8 +8,8 @@ from pydantic import ConfigDict, Field
 
 Role = Literal["identity", "horizon", "operational"]
 
-#: Every section refuses keys that it does not know.
-FORBID = ConfigDict(extra="forbid", frozen=True)
+#: Every section refuses keys that it does not know, and numbers that JSON does not have.
+FORBID = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 def key(doc: str, *, role: Role = "identity", **limits: Any) -> Any:

@@ -1,0 +1,329 @@
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from codex_ml.config.compose import Composed, compose
+from codex_ml.config.groups import configs_directory, group_options
+from codex_ml.config.keys import all_keys, flatten, to_dict
+from codex_ml.config.validate import decode_saved
+from codex_ml.errors import CodexError, ConfigError, NotFoundError
+
+#: Options that are valid only with a path.
+PATHS = {f"data={name}": "data.path=/somewhere" for name in ("files", "git", "jsonl", "csv", "parquet")}
+
+
+def made(*words: str, environ: dict[str, str] | None = None, config_dir: Path | None = None) -> Composed:
+    return compose(words, environ=environ or {}, config_dir=config_dir)
+
+
+def refused(*words: str, **options: Any) -> CodexError:
+    with pytest.raises(CodexError) as caught:
+        made(*words, **options)
+    assert caught.value.exit_code == 2
+    return caught.value
+
+
+@pytest.fixture
+def mine(tmp_path: Path):
+    """Write an own experiment; returns its folder of groups and its file."""
+
+    def write(text: str) -> tuple[Path, Path]:
+        file = tmp_path / "experiment" / "mine.yaml"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text)
+        return tmp_path, file
+
+    return write
+
+
+# ---- precedence and origins ----------------------------------------------------------------------
+
+
+def test_each_source_wins_over_the_one_before_and_is_named() -> None:
+    environ = {"CODEX_TRAIN__STEPS": "50"}
+    default, muon = made(), configs_directory() / "train" / "muon.yaml"
+    assert default.config.train.steps == 1000
+    assert str(default.origins["train.steps"]) == f"{muon}:{line_of(muon, 'steps: 1000')}"
+    tiny, file = made("experiment=tiny"), configs_directory() / "experiment" / "tiny.yaml"
+    assert tiny.config.train.steps == 40
+    assert str(tiny.origins["train.steps"]) == f"{file}:{line_of(file, 'steps: 40')}"
+    varied = made("experiment=tiny", environ=environ)
+    assert varied.config.train.steps == 50
+    assert str(varied.origins["train.steps"]) == "environment variable CODEX_TRAIN__STEPS"
+    typed = made("experiment=tiny", "train.steps=60", environ=environ)
+    assert typed.config.train.steps == 60
+    assert str(typed.origins["train.steps"]) == "command line"
+
+
+def line_of(file: Path, text: str) -> int:
+    return next(n for n, line in enumerate(file.read_text().splitlines(), 1) if line.strip() == text)
+
+
+def test_every_key_has_an_origin_and_a_line_that_names_it() -> None:
+    composed = made("experiment=tiny")
+    assert set(composed.origins) == set(all_keys())
+    for path, origin in composed.origins.items():
+        assert origin.line is not None
+        line = Path(origin.place).read_text().splitlines()[origin.line - 1]
+        assert path.rsplit(".", 1)[-1] in line, f"{path} at {origin}"
+
+
+def test_the_later_of_two_words_and_of_two_experiments_wins() -> None:
+    assert made("seed=1", "seed=2").config.seed == 2
+    assert made("experiment=demo", "experiment=tiny").config.name == "tiny"
+
+
+@pytest.mark.parametrize("words", [("experiment=null",), ("experiment=tiny", "experiment=null")])
+def test_an_experiment_can_be_taken_back(words: tuple[str, ...]) -> None:
+    assert made(*words).config == made().config
+    assert made(*words, "experiment=tiny").config == made("experiment=tiny").config
+
+
+# ---- forms of an override ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("word", "key", "value"),
+    [
+        ("model=small", "model.layers", 6),
+        ("train=adamw", "train.optimizer.name", "adamw"),
+        ("train.lr=3e-4", "train.lr", 3e-4),
+        ("++train.lr=3e-4", "train.lr", 3e-4),
+        ("tokenizer.path=null", "tokenizer.path", None),
+        ("eval.tasks=[lm,parse]", "eval.tasks", ["lm", "parse"]),
+        ("data.include=[]", "data.include", []),
+        ("sample.prompts=['a, b','c']", "sample.prompts", ["a, b", "c"]),
+        ("train.schedule={name: cosine, warmup_steps: 10}", "train.schedule.name", "cosine"),
+        ("train.schedule={name: cosine, warmup_steps: 10}", "train.schedule.warmup_steps", 10),
+        ("name='quoted'", "name", "quoted"),
+        ("name=run-${oc.env:CODEX_PROBE}", "name", "run-7"),
+        ("eval.batch_size=${train.batch_size}", "eval.batch_size", 16),
+        ("runtime.threads=3", "runtime.threads", 3),
+        ("runtime.compile=true", "runtime.compile", True),
+    ],
+)
+def test_every_form_of_the_page_sets_its_key(
+    word: str, key: str, value: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CODEX_PROBE", "7")
+    assert flatten(made(word).config)[key] == value
+
+
+def test_a_section_keeps_what_was_not_named_and_says_where_it_comes_from() -> None:
+    composed = made("train.schedule={name: cosine}")
+    assert composed.config.train.schedule.warmup_steps == 20
+    assert str(composed.origins["train.schedule.name"]) == "command line"
+    assert str(composed.origins["train.schedule.warmup_steps"]).startswith(str(configs_directory()))
+
+
+TEXT = st.text(
+    st.characters(codec="utf-8", exclude_categories=["Cs"], exclude_characters="\0\r\u2028\u2029\x85"),
+    min_size=1,
+    max_size=12,
+)
+
+
+@settings(max_examples=12)
+@given(TEXT.filter(lambda text: "${" not in text and text != "null"))
+@example(r"C:\code\new")
+@example("it's \\' odd\\")
+@example("/data/my code (old), [x]={y}")
+def test_free_text_arrives_as_it_was_written(text: str) -> None:
+    typed = [f"data.path={text}"] if text[0] not in "'\"" else ["data.path=/quoted/by/the/user"]
+    config = made("data.source=files", *typed, environ={"CODEX_DATA__GROUP_FIELD": text}).config
+    assert config.data.group_field == text
+    assert config.data.path == typed[0].partition("=")[2]
+
+
+# ---- what is refused -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("word", "code", "shown"),
+    [
+        ("train.lrr=1e-3", "config.unknown-key", "did you mean 'train.lr'?"),
+        ("modle=tiny", "config.unknown-key", "did you mean 'model'?"),
+        ("+extra=1", "config.unknown-key", "no config key 'extra'"),
+        ("++extra=1", "config.unknown-key", "no config key 'extra'"),
+        ("hydra.verbose=true", "config.unknown-key", "hydra.verbose"),
+        ("train.schedule={nme: cosine}", "config.unknown-key", "did you mean 'train.schedule.name'?"),
+        ("+train.lr=1e-3", "config.override", "write train.lr=1e-3"),
+        ("~train.lr", "config.override", "every key is needed"),
+        ("train.lr=1e-3,1e-4", "config.override", "several values"),
+        ("train.lr=range(1,3)", "config.override", "several values"),
+        ("train.lr=[", "config.override", "key=value or group=option"),
+        ("just words", "config.override", "key=value or group=option"),
+        ("model=smal", "config.unknown-option", "did you mean 'small'?"),
+        ("experiment=dmo", "config.unknown-option", "did you mean 'demo'?"),
+        ("train.lr=fast", "config.value", "got 'fast'; wanted float"),
+        ("train.lr=true", "config.value", "got True; wanted float"),
+        ("train.steps=true", "config.value", "got True; wanted int"),
+        ("runtime.threads=true", "config.value", "got True"),
+        ("train.steps=1.5", "config.value", "wanted int"),
+        ("train.lr=-1", "config.value", "greater than 0"),
+        ("train.lr=inf", "config.value", "finite"),
+        ("train.lr=nan", "config.value", "finite"),
+        ("seed=9223372036854775808", "config.value", "less than"),
+        ("name=a/b", "config.value", "got 'a/b'"),
+        ("name=..", "config.value", "got '..'"),
+        ("runtime.device=gpu", "config.value", "got 'gpu'"),
+        ("runtime.dtype=float16", "config.value", "float32 | bfloat16"),
+        ("eval.tasks=lm", "config.value", "got 'lm'"),
+        ("train.optimizer=null", "config.value", "train.optimizer"),
+        ("name=${oc.env:CODEX_SURELY_ABSENT}", "config.compose", "CODEX_SURELY_ABSENT"),
+        ("eval.batch_size=${train.batchsize}", "config.compose", "train.batchsize"),
+        ("model@train=tiny", "config.compose", "model@train"),
+    ],
+)
+def test_a_wrong_word_is_refused_and_says_what_was_wanted(word: str, code: str, shown: str) -> None:
+    error = refused(word)
+    assert error.code == code
+    assert word.lstrip("+~").split("=")[0].split("@")[0] in str(error)
+    assert shown in str(error)
+    assert len(str(error).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["model.heads=5"], "config.heads"),
+        (["model.kv_heads=3"], "config.kv-heads"),
+        (["model.dim=12", "model.heads=4"], "config.head-dim"),
+        (["runtime.shards=5"], "config.shards"),
+        (["train.steps=20"], "config.warmup"),
+        (["runtime.threads=0"], "config.threads"),
+        (["eval.every=0", "checkpoint.keep_best=0", "train.early_stop.patience=2"], "config.early-stop"),
+        (["eval.every=0"], "config.keep-best"),
+        (["data.split={train: 0.5, validation: 0.4}"], "config.split"),
+        (["data.split={train: 1.0, validation: 0.0}"], "config.validation"),
+        (["data.min_bytes=5", "data.max_bytes=4"], "config.bytes"),
+        *(
+            ([f"data.source={name}"], "config.data-path")
+            for name in ("files", "git", "jsonl", "csv", "parquet")
+        ),
+        (["data.path=/x"], "config.data-path"),
+        (["data.source=filse"], "registry.not-found"),
+        (["model.name=decodr"], "registry.not-found"),
+        (["tokenizer.name=bpee"], "registry.not-found"),
+        (["objective.name=lmm"], "registry.not-found"),
+        (["tracking.sinks=[ndjson,cvs]"], "registry.not-found"),
+        (["eval.tasks=[lmm]"], "registry.not-found"),
+    ],
+)
+def test_every_contradiction_is_found_before_any_work(words: list[str], code: str) -> None:
+    error = refused(*words)
+    assert error.code == code
+    assert isinstance(error, NotFoundError if code == "registry.not-found" else ConfigError)
+
+
+def test_following_the_suggestions_leads_to_a_valid_config() -> None:
+    for first in ("model.heads=5", "model.kv_heads=3", "runtime.shards=5", "model.heads=100"):
+        words = [first]
+        for _ in range(3):
+            with contextlib.suppress(ConfigError):
+                made(*words)
+                break
+            words.append(str(refused(*words).next_step).removeprefix("try "))
+        else:
+            pytest.fail(f"{words} is still refused")
+
+
+def test_a_constant_schedule_may_be_all_warm_up() -> None:
+    made("train.schedule={name: constant, warmup_steps: 50}", "train.steps=40")
+
+
+# ---- own files -----------------------------------------------------------------------------------
+
+
+def test_an_own_experiment_changes_groups_and_keys(mine) -> None:
+    folder, file = mine("# @package _global_\ndefaults:\n  - override /model: small\n\nname: mine\nseed: 9\n")
+    composed = made("experiment=mine", config_dir=folder)
+    assert (composed.config.model.layers, composed.config.seed) == (6, 9)
+    assert str(composed.origins["seed"]) == f"{file}:6"
+
+
+@pytest.mark.parametrize("name", ["a b", "a(b)", "a,b", "a'b", "a=b", "[a]", "né", "a\\b"])
+def test_a_folder_of_any_name_is_found(name: str, tmp_path: Path) -> None:
+    folder = tmp_path / name
+    (folder / "experiment").mkdir(parents=True)
+    (folder / "experiment" / "mine.yaml").write_text("# @package _global_\nseed: 5\n")
+    assert made("experiment=mine", config_dir=folder).config.seed == 5
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "line", "shown"),
+    [
+        ("# @package _global_\ntrain:\n  lrr: 1\n", "config.unknown-key", 3, "did you mean 'train.lr'?"),
+        ("# @package train\nlrr: 1\n", "config.unknown-key", 2, "did you mean 'train.lr'?"),
+        ("train:\n  lr: 1\n", "config.unknown-key", 2, "'experiment.train.lr'"),
+        ("# @package _global_\ntrain:\n  lr: fast\n", "config.value", 3, "got 'fast'"),
+        ("# @package _global_\nseed: null\n", "config.value", 2, "got None"),
+        ("# @package _global_\ntrain: [\n", "config.yaml", 3, "expected the node content"),
+        ("# @package _global_\nseed: 1\n\tname: x\n", "config.yaml", 3, "cannot start any token"),
+        ("# @package _global_\ntrain:\n  lr: 1\n  lr: 2\n", "config.yaml", 4, "duplicate key"),
+    ],
+)
+def test_a_mistake_in_an_own_file_is_told_with_file_and_line(
+    mine, text: str, code: str, line: int, shown: str
+) -> None:
+    folder, file = mine(text)
+    error = refused("experiment=mine", config_dir=folder)
+    assert error.code == code
+    assert f"{file}:{line}" in str(error)
+    assert shown in str(error)
+
+
+def test_an_unknown_option_in_an_own_file_is_a_config_error(mine) -> None:
+    folder, _ = mine("# @package _global_\ndefaults:\n  - override /model: nope\n")
+    assert "model/nope" in str(refused("experiment=mine", config_dir=folder))
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    error = refused(config_dir=tmp_path / "none")
+    assert error.code == "config.directory"
+    assert str(tmp_path / "none") in str(error)
+
+
+# ---- what is composed ----------------------------------------------------------------------------
+
+OPTIONS = [f"{group}={option}" for group, options in group_options().items() for option in options]
+
+
+@pytest.mark.parametrize("word", [word for word in OPTIONS if word != "data=base"])
+def test_every_shipped_option_composes_and_survives_being_saved(word: str) -> None:
+    config = made(word, *filter(None, [PATHS.get(word)])).config
+    saved = json.loads(json.dumps(to_dict(config)))
+    assert decode_saved(saved) == config
+    assert flatten(saved) == flatten(config)
+    assert set(flatten(config)) == set(all_keys())
+
+
+def test_a_config_cannot_be_changed() -> None:
+    config = made().config
+    for section in (config, config.train, config.train.optimizer, config.data.split):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(section, dataclasses.fields(section)[0].name, "other")
+    assert isinstance(config.eval.tasks, tuple)
+
+
+def test_a_saved_config_of_another_version_is_refused_by_key() -> None:
+    saved = to_dict(made().config)
+    for change, code in (("missing", "config.missing"), ("extra", "config.unknown-key")):
+        other = json.loads(json.dumps(saved))
+        if change == "missing":
+            del other["train"]["guard"]["window"]
+        else:
+            other["train"]["guard"]["windw"] = 3
+        with pytest.raises(ConfigError) as caught:
+            decode_saved(other)
+        assert caught.value.code == code
+        assert re.search(r"train\.guard\.wind", str(caught.value))

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from codex_ml.core.ndjson import NdjsonAppender, finite, keep_steps, read, repair
+
+
+@given(
+    st.lists(st.dictionaries(st.text(max_size=4), st.integers() | st.text(max_size=4)), max_size=5), st.data()
+)
+def test_a_file_cut_anywhere_gives_the_whole_lines_before_the_cut(
+    tmp_path_factory: pytest.TempPathFactory, records: list[dict[str, object]], data: st.DataObject
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "cut.ndjson"
+    path.unlink(missing_ok=True)
+    appender = NdjsonAppender(path)
+    for record in records:
+        appender.write(record)
+    appender.close()
+    raw = path.read_bytes()
+    cut = data.draw(st.integers(0, len(raw)))
+    path.write_bytes(raw[:cut])
+    whole = raw[:cut].count(b"\n")
+    assert list(read(path)) == records[:whole]
+    again = NdjsonAppender(path)
+    again.write({"after": 1})
+    again.close()
+    assert [json.loads(line) for line in path.read_bytes().splitlines()] == [*records[:whole], {"after": 1}]
+
+
+def test_repair_says_how_much_it_cut(tmp_path: Path) -> None:
+    path = tmp_path / "x.ndjson"
+    assert repair(path) == 0
+    path.write_bytes(b'{"a":1}\n{"b"')
+    assert repair(path) == 4
+    assert repair(path) == 0
+    assert path.read_bytes() == b'{"a":1}\n'
+
+
+def test_what_json_lacks_becomes_text(tmp_path: Path) -> None:
+    record = {"a": math.nan, "b": math.inf, "c": {"d": -math.inf}, "e": 1.5}
+    assert finite(record) == {"a": "nan", "b": "inf", "c": {"d": "-inf"}, "e": 1.5}
+    appender = NdjsonAppender(tmp_path / "x")
+    appender.write(record)
+    appender.close()
+    assert [float(value) for value in next(read(tmp_path / "x"))["c"].values()] == [-math.inf]
+
+
+@given(st.lists(st.integers(0, 9)), st.integers(0, 9))
+def test_nothing_beyond_the_step_stays_and_nothing_else_goes(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[int], last: int
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "steps.ndjson"
+    lines = [f'{{"step": {step}, "n": {n}}}\n' for n, step in enumerate(steps)]
+    path.write_text("".join(lines) + '{"step": 0, "to')
+    keep_steps(path, last)
+    assert path.read_text() == "".join(line for line, step in zip(lines, steps, strict=True) if step <= last)
+
+
+def test_a_file_that_is_not_there_has_no_lines_and_nothing_to_drop(tmp_path: Path) -> None:
+    assert list(read(tmp_path / "none")) == []
+    keep_steps(tmp_path / "none", 3)
+    assert list(tmp_path.iterdir()) == []
