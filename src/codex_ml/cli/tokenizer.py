@@ -12,7 +12,9 @@ import click
 from codex_ml.cli.common import Invocation, common_options, config_options
 
 if TYPE_CHECKING:
+    from codex_ml.data.corpus import CorpusRef
     from codex_ml.tokenization.evaluate import TokenizerReport
+    from codex_ml.tokenization.store import TokenizerRef
 
 
 @click.group("tokenizer")
@@ -25,20 +27,7 @@ def command() -> None:
 @config_options
 def train(invocation: Invocation, overrides: tuple[str, ...], config_dir: Path | None) -> None:
     """Train byte-level BPE on the train split of the config's data; found when already trained."""
-    from codex_ml.data.corpus import prepare_corpus
-    from codex_ml.data.sample import sample_texts
-    from codex_ml.tokenization.store import prepare_tokenizer
-
-    config = invocation.compose(overrides, config_dir).config
-    progress = invocation.reporter().progress
-    corpus = prepare_corpus(config.data, home=invocation.home, progress=progress)
-    found = prepare_tokenizer(
-        lambda: sample_texts(corpus, split="train", limit=config.tokenizer.train_bytes),
-        corpus_digest=corpus.digest,
-        cfg=config.tokenizer,
-        home=invocation.home,
-        progress=progress,
-    )
+    _, found = _prepare(invocation, overrides, config_dir)
     record = {"tokenizer": found.digest, "path": str(found.directory), "vocab_size": found.vocab_size}
     invocation.emit(record, f"tokenizer {found.digest}\n  {found.directory}\n  {found.vocab_size:,} entries")
 
@@ -58,21 +47,9 @@ def evaluate(
     split: str,
 ) -> None:
     """Bytes per token by language on held-out text, beside another tokenizer."""
-    from codex_ml.data.corpus import prepare_corpus
-    from codex_ml.data.sample import sample_texts
     from codex_ml.tokenization.evaluate import evaluate_tokenizer
-    from codex_ml.tokenization.store import prepare_tokenizer
 
-    config = invocation.compose(overrides, config_dir).config
-    progress = invocation.reporter().progress
-    corpus = prepare_corpus(config.data, home=invocation.home, progress=progress)
-    found = prepare_tokenizer(
-        lambda: sample_texts(corpus, split="train", limit=config.tokenizer.train_bytes),
-        corpus_digest=corpus.digest,
-        cfg=config.tokenizer,
-        home=invocation.home,
-        progress=progress,
-    )
+    corpus, found = _prepare(invocation, overrides, config_dir)
     texts = ((document.path, document.text) for document in corpus.documents(split))
     report = evaluate_tokenizer(found.directory, texts=texts, against=against)
     invocation.emit(dataclasses.asdict(report), _report_text(report))
@@ -111,6 +88,20 @@ def decode(invocation: Invocation, directory: Path, ids: tuple[int, ...]) -> Non
         )
     text = tokenizer.decode(list(ids))
     invocation.emit({"text": text}, text)
+
+
+def _prepare(
+    invocation: Invocation, overrides: tuple[str, ...], config_dir: Path | None
+) -> tuple[CorpusRef, TokenizerRef]:
+    from codex_ml.data.prepare import prepare_texts
+
+    config = invocation.compose(overrides, config_dir).config
+    return prepare_texts(
+        config.data,
+        tokenizer_cfg=config.tokenizer,
+        home=invocation.home,
+        progress=invocation.reporter().progress,
+    )
 
 
 def _report_text(report: TokenizerReport) -> str:

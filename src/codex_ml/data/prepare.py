@@ -20,7 +20,7 @@ from codex_ml.data.tokenize import tokenize_corpus
 from codex_ml.errors import DataError
 from codex_ml.interfaces.progress import Progress
 from codex_ml.tokenization.engine import FastEncoder
-from codex_ml.tokenization.store import TokenizerRef, prepare_tokenizer
+from codex_ml.tokenization.store import TokenizerRef, check_given, prepare_tokenizer
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,23 @@ class DatasetRef:
         return PackedSplit.open(self.directory, name)
 
 
+def prepare_texts(
+    cfg: DataConfig, *, tokenizer_cfg: TokenizerConfig, home: Home, progress: Progress | None = None
+) -> tuple[CorpusRef, TokenizerRef]:
+    """The corpus and its tokenizer: all that comes before tokenizing. Raises as `prepare_dataset`."""
+    if tokenizer_cfg.path is not None:
+        check_given(tokenizer_cfg)  # a wrong one is refused before the corpus is read
+    corpus = prepare_corpus(cfg, home=home, progress=progress)
+    tokenizer = prepare_tokenizer(
+        lambda: sample_texts(corpus, split="train", limit=tokenizer_cfg.train_bytes),
+        corpus_digest=corpus.digest,
+        cfg=tokenizer_cfg,
+        home=home,
+        progress=progress,
+    )
+    return corpus, tokenizer
+
+
 def prepare_dataset(
     cfg: DataConfig,
     *,
@@ -51,14 +68,7 @@ def prepare_dataset(
     *threads* (default: the cores given to this process) changes the speed and nothing else. Raises
     DataError for bad input, ConfigError for contradicting keys, StorageError for disk trouble.
     """
-    corpus = prepare_corpus(cfg, home=home, progress=progress)
-    tokenizer = prepare_tokenizer(
-        lambda: sample_texts(corpus, split="train", limit=tokenizer_cfg.train_bytes),
-        corpus_digest=corpus.digest,
-        cfg=tokenizer_cfg,
-        home=home,
-        progress=progress,
-    )
+    corpus, tokenizer = prepare_texts(cfg, tokenizer_cfg=tokenizer_cfg, home=home, progress=progress)
     identity = {
         "kind": "dataset",
         "corpus": corpus.digest,

@@ -10,7 +10,6 @@ import torch
 
 from codex_ml.core.paths import Home
 from codex_ml.data.prepare import prepare_dataset
-from codex_ml.errors import DataError
 from codex_ml.evaluation.runner import Evaluation, evaluate
 from codex_ml.evaluation.target import Target, find_target
 from codex_ml.interfaces.reporter import Reporter
@@ -33,8 +32,8 @@ def evaluate_target(
 ) -> tuple[Evaluation, Target]:
     """Measure a run, checkpoint or export.
 
-    *data_path* replaces ``data.path``. Raises UsageError when there is no such target, DataError
-    when the prepared tokenizer is not the target's.
+    *data_path* replaces ``data.path``. Raises UsageError when there is no such target, DataError for
+    data that cannot be read.
     """
     target = find_target(text, home=home)
     config = target.config
@@ -44,13 +43,6 @@ def evaluate_target(
     dataset = prepare_dataset(
         data, tokenizer_cfg=tokenizer, context=config.model.context, home=home, progress=reporter.progress
     )
-    if dataset.tokenizer.vocab_size != target.vocab_size:
-        raise DataError(
-            "the data was tokenized for another vocabulary",
-            code="eval.vocabulary",
-            got=dataset.tokenizer.vocab_size,
-            wanted=target.vocab_size,
-        )
     result = evaluate(
         target,
         dataset=dataset,

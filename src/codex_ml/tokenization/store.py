@@ -61,8 +61,7 @@ def prepare_tokenizer(
     again without reading them. Raises ConfigError for another vocabulary size than asked for.
     """
     if cfg.path is not None:
-        files = _read(Path(cfg.path).expanduser(), vocab_size=cfg.vocab_size)
-        return _keep(files, home=home, meta={"origin": "given"})
+        return _keep(check_given(cfg), home=home, meta={"origin": "given"})
     recipe = {
         "corpus": corpus_digest,
         "vocab_size": cfg.vocab_size,
@@ -81,6 +80,12 @@ def prepare_tokenizer(
     if progress is not None:
         progress(cfg.vocab_size, cfg.vocab_size, "train tokenizer")
     return ref
+
+
+def check_given(cfg: TokenizerConfig) -> Files:
+    """The files of the tokenizer at ``cfg.path``. Raises ConfigError when it is not what is asked for."""
+    assert cfg.path is not None
+    return _read(Path(cfg.path).expanduser(), vocab_size=cfg.vocab_size)
 
 
 def open_tokenizer(directory: Path) -> TokenizerRef:
