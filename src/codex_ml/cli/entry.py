@@ -50,7 +50,7 @@ def entry_point() -> None:
 def _usage_line(error: click.ClickException) -> str:
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "codex-ml"
-    return f"{error.format_message()} Next: see `{command} --help` [usage]"
+    return f"{' '.join(error.format_message().split())} Next: see `{command} --help` [usage]"
 
 
 def _fail(

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib import metadata
@@ -155,7 +156,11 @@ def _workspace(home: Home) -> Iterator[Finding]:
 
 def _writable(path: Path) -> Finding:
     existing = _nearest_existing(path)
-    good = os.access(existing, os.W_OK | os.X_OK) and existing.is_dir()
+    try:  # the permission bits say little: not for root, nor on a read-only file system
+        with tempfile.TemporaryFile(dir=existing):
+            good = True
+    except OSError:
+        good = False
     detail = str(path) if good else f"no permission to write {existing}; set CODEX_HOME to another directory"
     return Finding("workspace", path.name, "ok" if good else "broken", detail, True)
 

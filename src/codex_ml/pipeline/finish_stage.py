@@ -14,17 +14,21 @@ def result(work: Work) -> None:
     assert work.target is not None and work.evaluation is not None
     size = model_size(work.config.model, vocab_size=work.target.vocab_size)
     metrics = {**work.evaluation.values(), "tokens_per_second": training_speed(work.directory.metrics)}
-    work.record["result"] = {
+    facts = {
         "step": work.target.step,
         "weights_sha256": work.target.weights_sha256,
         "parameters": size.parameters,
         "metrics": metrics,
-        "seconds": {**work.record.get("result", {}).get("seconds", {}), **work.seconds},
     }
-    write_json(work.directory.manifest, work.record)
+    before = work.record.get("result", {})
+    if {name: before.get(name) for name in facts} != facts:
+        work.record["result"] = {**facts, "seconds": dict(work.seconds)}
+        write_json(work.directory.manifest, work.record)
+        work.directory.report.unlink(missing_ok=True)
 
 
 def report(work: Work) -> None:
-    """Write ``report.html``."""
+    """Write ``report.html`` where the result has none yet."""
     assert work.dataset is not None
-    write_report(work.directory, dataset=work.dataset)
+    if not work.directory.report.is_file():
+        write_report(work.directory, dataset=work.dataset)

@@ -12,7 +12,7 @@ from codex_ml.pipeline.context import Work
 from codex_ml.provenance.determinism import DeterminismReport, apply_determinism, set_seed
 from codex_ml.provenance.environment import capture_env, usable_cores
 from codex_ml.provenance.git import git_state
-from codex_ml.provenance.run_directory import open_run
+from codex_ml.provenance.run_directory import begin_segment, open_run
 from codex_ml.training.engines.native import train as train_native
 from codex_ml.training.resolve import ResolvedRun, resolve
 
@@ -25,6 +25,11 @@ def train(work: Work) -> None:
     vocab_size = work.dataset.tokenizer.vocab_size
     work.resolved = resolve(config, vocab_size=vocab_size)
     environment = capture_env()
+    provenance = {
+        "environment": environment,
+        "git": git_state(Path.cwd()),
+        "offline": {"python_sockets_denied": network_denied(), "allowed": request.network_allowed},
+    }
     work.record = open_run(
         work.directory,
         config=config,
@@ -35,11 +40,7 @@ def train(work: Work) -> None:
             "vocab_size": vocab_size,
             "code": environment["codex_ml"]["source_sha256"],
         },
-        provenance={
-            "environment": environment,
-            "git": git_state(Path.cwd()),
-            "offline": {"python_sockets_denied": network_denied(), "allowed": request.network_allowed},
-        },
+        provenance=provenance,
     )
     _announce(work, work.resolved, report)
     work.outcome = train_native(
@@ -50,6 +51,9 @@ def train(work: Work) -> None:
         directory=work.directory,
         run_id=str(work.record["run_id"]),
         resume_from=request.resume_from,
+        on_start=lambda step: begin_segment(
+            work.directory, work.record, from_step=step, config=config, provenance=provenance
+        ),
         reporter=work.reporter,
     )
     if work.outcome.already_finished:

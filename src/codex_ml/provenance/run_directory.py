@@ -121,7 +121,7 @@ def open_run(
     inputs: Mapping[str, Any],
     provenance: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Start a run, or go on with one of the same identity; writes and returns ``run.json``.
+    """Open a run: write ``run.json`` for a new one, read that of one with the same identity.
 
     *inputs* are the digests of data, tokenizer and code; together with the identity keys of the
     config and the resolved run they are the identity. Raises UsageError, naming every difference,
@@ -132,30 +132,45 @@ def open_run(
         **{f"resolved.{key}": value for key, value in resolved.items() if key not in _NOT_IDENTITY},
         **{f"inputs.{key}": value for key, value in inputs.items()},
     }
-    segment = {"started": time.time(), "pid": os.getpid(), "git": provenance.get("git")}
     if directory.manifest.exists():
         record = directory.read()
         _refuse_other(directory, record["identity"], identity)
         _check_horizon(directory, record["config"], config)
-        record["segments"].append(segment)
-    else:
-        record = {
-            "format": FORMAT,
-            "name": directory.name,
-            "run_id": uuid.uuid4().hex,
-            "created": time.time(),
-            "identity": identity,
-            "identity_sha256": digest_json(identity),
-            "segments": [segment],
-        }
-    record |= {
+        return record
+    record = {
+        "format": FORMAT,
+        "name": directory.name,
+        "run_id": uuid.uuid4().hex,
+        "created": time.time(),
+        "identity": identity,
+        "identity_sha256": digest_json(identity),
         "config": to_dict(config),
         "resolved": dict(resolved),
         "inputs": dict(inputs),
         "provenance": dict(provenance),
+        "segments": [],
     }
     write_json(directory.manifest, record)
     return record
+
+
+def begin_segment(
+    directory: RunDirectory,
+    record: dict[str, Any],
+    *,
+    from_step: int,
+    config: RunConfig,
+    provenance: Mapping[str, Any],
+) -> None:
+    """Record that training goes on from a step: when, with which config, code state and environment.
+
+    The environment is written out only where it differs from that of the run's first start.
+    """
+    first = record["provenance"]
+    changed = {name: value for name, value in provenance.items() if value != first.get(name)}
+    record["segments"].append({"started": time.time(), "from_step": from_step, "changed": changed})
+    record["config"] = to_dict(config)
+    write_json(directory.manifest, record)
 
 
 #: Facts of the resolved run that explain a choice and cannot change a bit.

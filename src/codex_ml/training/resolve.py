@@ -134,5 +134,5 @@ def compiler_failure(device: str) -> str | None:
     try:
         value = float(probe(torch.arange(64, dtype=torch.float32, device=device)))
     except (BackendCompilerFailed, InvalidCxxCompiler, CppCompileError, OSError, RuntimeError) as error:
-        return f"{type(error).__name__}: {str(error).strip().splitlines()[0][:160]}"
+        return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
     return None if value == 4096.0 else f"the compiled probe gave {value} instead of 4096.0"

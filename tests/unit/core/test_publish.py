@@ -174,16 +174,15 @@ def test_a_manifest_that_is_no_json_is_named(sealed: Path) -> None:
 # ---- disk trouble --------------------------------------------------------------------------------
 
 
-def test_a_place_that_refuses_writing_is_a_permission_error() -> None:
-    """/proc refuses root too."""
-    for act in (
-        lambda: write_file(Path("/proc/codex/file"), "x"),
-        lambda: _publish(Path("/proc/codex/entry")),
-    ):
+@pytest.mark.parametrize(
+    ("place", "code"), [("/sys/codex", "storage.permission"), ("/proc/codex", "storage.write")]
+)
+def test_a_place_that_refuses_even_root_is_a_storage_error(place: str, code: str) -> None:
+    for act in (lambda: write_file(Path(place) / "file", "x"), lambda: _publish(Path(place) / "entry")):
         with pytest.raises(StorageError) as caught:
             act()
-        assert caught.value.code in ("storage.permission", "storage.write")
-        assert "/proc/codex" in str(caught.value)
+        assert caught.value.code == code
+        assert place in str(caught.value)
         assert caught.value.exit_code == 1
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,9 +39,12 @@ def train(
     directory: RunDirectory,
     run_id: str,
     resume_from: Path | None,
+    on_start: Callable[[int], None],
     reporter: Reporter,
 ) -> TrainOutcome:
     """Train to ``train.steps``, from the newest good checkpoint or from the named one.
+
+    *on_start* is called with the step that training goes on from, unless it is finished already.
 
     Raises Interrupted after SIGTERM or SIGINT with the state saved; TrainingError when the guard
     stops the run; CheckpointLoadError when checkpoints exist and none can be trusted.
@@ -60,6 +64,7 @@ def train(
         start = checkpoint.step
         reporter.say(f"going on from step {start} ({checkpoint.path.name})")
     progress = session.trainee.progress
+    on_start(progress.step)
     tracker = open_trackers(
         config.tracking.sinks, run_directory=directory.path, run_id=run_id, resume_step=progress.step
     )
