@@ -81,11 +81,10 @@ def open_checkpoint(path: Path) -> Checkpoint:
     try:
         manifest = verify_directory(path)
         weights = weights_digest(path / MODEL) if manifest.get("format") == FORMAT else None
-    except (IntegrityError, FileNotFoundError) as error:
-        what, code = f"{path} is damaged: {error}", "checkpoint.damaged"
-        if isinstance(error, IntegrityError):
-            raise CheckpointLoadError(error.what, code=code, next_step=error.next_step) from error
-        raise CheckpointLoadError(what, code=code) from error
+    except IntegrityError as error:
+        raise CheckpointLoadError(error.what, code="checkpoint.damaged", next_step=error.next_step) from error
+    except FileNotFoundError as error:  # a manifest that fits a directory without weights
+        raise CheckpointLoadError(f"{path} is damaged: {error}", code="checkpoint.damaged") from error
     if manifest.get("format") != FORMAT:
         raise CheckpointLoadError(
             f"{path} is of another checkpoint format",

@@ -19,14 +19,14 @@ def require(module: str, *, extra: str) -> ModuleType:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         if not _is_absent(module, error.name):
-            raise _broken(module, error) from error
+            raise _broken(module, error, extra) from error
         raise MissingExtraError(
             f"this needs the package '{module.split('.')[0]}', which is not installed",
             code="extra.missing",
             next_step=f'install it with: pip install "codex-ml[{extra}]"',
         ) from error
     except Exception as error:
-        raise _broken(module, error) from error
+        raise _broken(module, error, extra) from error
 
 
 def _is_absent(module: str, missing: str | None) -> bool:
@@ -40,10 +40,10 @@ def _is_absent(module: str, missing: str | None) -> bool:
     return top is None or getattr(top, "__file__", None) is None
 
 
-def _broken(module: str, error: Exception) -> MissingExtraError:
+def _broken(module: str, error: Exception, extra: str) -> MissingExtraError:
     return MissingExtraError(
         f"the package '{module}' is installed and fails to import",
         code="extra.broken",
         got=f"{type(error).__name__}: {error}",
-        next_step="reinstall it, or run `codex-ml doctor` to see what is broken",
+        next_step=f'reinstall it with: pip install --force-reinstall "codex-ml[{extra}]"',
     )

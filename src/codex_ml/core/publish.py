@@ -192,7 +192,7 @@ def _read_manifest(directory: Path) -> dict[str, Any]:
         "manifest_sha256"
     ):
         raise _damaged(directory, f"{MANIFEST} has other content than its own digest")
-    return manifest
+    return dict(manifest)
 
 
 def _damaged(directory: Path, reason: str) -> IntegrityError:

@@ -10,7 +10,7 @@ import pytest
 
 from codex_ml.errors import IntegrityError, UsageError
 from codex_ml.provenance.index import list_summaries
-from codex_ml.provenance.run_directory import RunDirectory, find_run, list_runs, open_run
+from codex_ml.provenance.run_directory import RunDirectory, begin_segment, find_run, list_runs, open_run
 
 RESOLVED = {
     "device": "cpu",
@@ -51,14 +51,33 @@ def refused(act: Callable[..., Any], *words: str, **changes: Any) -> UsageError:
     return caught.value
 
 
-def test_the_same_identity_goes_on_as_the_same_run_with_one_more_segment(opened, directory) -> None:
+def test_the_same_identity_is_the_same_run_and_opening_it_changes_nothing(opened, directory) -> None:
     first = opened(git={"commit": "1"})
+    assert directory.read() == json.loads(json.dumps(first))
+    before = directory.manifest.read_bytes()
     second = opened(git={"commit": "2"})
-    assert second["run_id"] == first["run_id"]
-    assert second["created"] == first["created"]
-    assert second["identity_sha256"] == first["identity_sha256"]
-    assert [segment["git"]["commit"] for segment in second["segments"]] == ["1", "2"]
-    assert directory.read() == json.loads(json.dumps(second))
+    assert (second["run_id"], second["created"]) == (first["run_id"], first["created"])
+    assert second["provenance"] == {"git": {"commit": "1"}}
+    assert directory.manifest.read_bytes() == before
+
+
+def test_a_segment_records_where_training_goes_on_and_what_changed(opened, directory, config_of) -> None:
+    first = {"git": {"commit": "1"}, "environment": {"cpu": "a"}}
+    for step, commit in ((0, "1"), (20, "2")):
+        begin_segment(
+            directory,
+            opened(**first),
+            from_step=step,
+            config=config_of("checkpoint.every=7"),
+            provenance={**first, "git": {"commit": commit}},
+        )
+    record = directory.read()
+    assert [(row["from_step"], row["changed"]) for row in record["segments"]] == [
+        (0, {}),
+        (20, {"git": {"commit": "2"}}),
+    ]
+    assert record["config"]["checkpoint"]["every"] == 7
+    assert record["provenance"] == first
 
 
 @pytest.mark.parametrize(
@@ -99,15 +118,19 @@ def test_every_one_of_a_few_differences_is_named_and_many_are_counted(opened) ->
         ([], {"git": {"commit": "other"}}),
     ],
 )
-def test_operational_values_reasons_and_git_may_change(opened, words: list[str], changes: dict) -> None:
+def test_operational_values_reasons_and_git_may_change(
+    opened, directory, words: list[str], changes: dict[str, Any]
+) -> None:
     opened()
-    record = opened(*words, **changes)
-    assert len(record["segments"]) == 2
+    assert opened(*words, **changes)["run_id"] == directory.read()["run_id"]
 
 
-def test_steps_may_grow_where_the_schedule_has_no_end(opened) -> None:
+def test_steps_may_grow_where_the_schedule_has_no_end(opened, directory, config_of) -> None:
     opened(CONSTANT, "train.steps=40")
-    assert opened(CONSTANT, "train.steps=60")["config"]["train"]["steps"] == 60
+    record = opened(CONSTANT, "train.steps=60")
+    begin_segment(
+        directory, record, from_step=40, config=config_of(CONSTANT, "train.steps=60"), provenance={}
+    )
     error = refused(opened, CONSTANT, "train.steps=50")
     assert error.code == "run.horizon"
     assert "train.steps: 60 -> 50" in str(error)
@@ -171,7 +194,6 @@ def test_an_archived_run_is_whole_and_its_name_is_free(opened, directory) -> Non
     assert RunDirectory(moved).read()["run_id"] == first["run_id"]
     assert not directory.path.exists()
     assert opened("train.lr=0.5")["run_id"] != first["run_id"]
-    assert opened("train.lr=0.5")["segments"][1:]
     assert len(list_runs(directory.path.parent)) == 2
 
 
