@@ -129,7 +129,7 @@ def test_a_full_disk_stops_cleanly_and_the_same_command_goes_on_once_there_is_sp
         env={**_environment(), "CODEX_HOME": str(home)},
         capture_output=True,
         text=True,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),  # noqa: PLW1509
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
         timeout=120,
     )
     assert done.returncode == 1, done.stderr

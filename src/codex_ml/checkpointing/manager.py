@@ -73,7 +73,7 @@ class CheckpointManager:
 
     def load_latest(self) -> Checkpoint | None:
         """The newest checkpoint that verifies, or None for a run without any."""
-        return newest_good(self.directory)
+        return newest_good(self.directory, set_aside=True)
 
     def resume_from(self, path: Path) -> Checkpoint:
         """A named checkpoint, verified. Later ones of the run are set aside: the run is here now."""

@@ -100,8 +100,12 @@ def open_checkpoint(path: Path) -> Checkpoint:
     return Checkpoint(path, manifest)
 
 
-def newest_good(directory: Path, *, report: Callable[[str], None] = log.warning) -> Checkpoint | None:
-    """The newest checkpoint that verifies; bad ones are set aside with their reason.
+def newest_good(
+    directory: Path, *, set_aside: bool, report: Callable[[str], None] = log.warning
+) -> Checkpoint | None:
+    """The newest checkpoint that verifies; bad ones are reported.
+
+    With *set_aside*, for who holds the run's lock, bad ones are moved away with their reason.
 
     None when the run has no checkpoint yet. Raises CheckpointLoadError, listing every reason, when
     it has some and none is good; then nothing is moved.
@@ -114,9 +118,10 @@ def newest_good(directory: Path, *, report: Callable[[str], None] = log.warning)
             bad.append((path, error))
             continue
         for damaged, reason in bad:
-            _set_aside(damaged, reason)
+            if set_aside:
+                _set_aside(damaged, reason)
             lost = (step_of(damaged) or good.step) - good.step
-            report(f"{reason.what}; set aside, going on from step {good.step} ({lost} steps are lost)")
+            report(f"{reason.what}; left out, using step {good.step} ({lost} steps earlier)")
         return good
     if bad:
         raise CheckpointLoadError(

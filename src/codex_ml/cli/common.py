@@ -98,9 +98,10 @@ def complete_override(_context: click.Context, _parameter: click.Parameter, inco
 
 
 def _set_up(*, network: bool) -> None:
-    deny_network()
     if network:
         allow_network()
+    else:
+        deny_network()
     level = os.environ.get("CODEX_LOG", "warning").upper()
     if level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         raise UsageError(

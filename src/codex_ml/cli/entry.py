@@ -37,6 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         from codex_ml.core.publish import storage_error
 
+        if error.filename is None:
+            return _fail(f"the system refused: {error}", code="storage.system", exit_code=1, words=words)
         wrapped = storage_error(error, Path(str(error.filename)))
         return _fail(wrapped.line(), code=wrapped.code, exit_code=1, words=words, error=wrapped)
     return result if isinstance(result, int) else 0

@@ -85,6 +85,16 @@ def _check_training(config: RunConfig) -> None:
             got=f"train.schedule.warmup_steps={train.schedule.warmup_steps} train.steps={train.steps}",
             wanted="fewer warm-up steps than steps",
         )
+    decay = round(train.steps * train.schedule.decay_share)
+    if train.schedule.name == "wsd" and train.schedule.warmup_steps + decay > train.steps:
+        _refuse(
+            "the warm-up reaches into the decay",
+            code="config.decay",
+            got=f"train.schedule.warmup_steps={train.schedule.warmup_steps} and {decay} steps of decay "
+            f"in train.steps={train.steps}",
+            wanted="warm-up and decay that fit into the steps",
+            next_step="lower train.schedule.warmup_steps or train.schedule.decay_share",
+        )
     if isinstance(runtime.threads, int) and runtime.threads < 1:
         _refuse(
             "runtime.threads is no count",

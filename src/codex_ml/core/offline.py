@@ -29,12 +29,14 @@ _state = {"denied": False, "hooked": False}
 
 
 def deny_network() -> None:
-    """Set offline defaults and refuse every non-loopback connection made from Python.
+    """Make libraries offline and refuse every non-loopback connection made from Python.
 
-    An audit hook cannot be removed; `allow_network` turns this one off.
+    A variable of the user that would open the network is overruled; "disabled" stays. An audit hook
+    cannot be removed; `allow_network` turns this one off.
     """
     for name, value in OFFLINE_ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
+        if os.environ.get(name) != "disabled":
+            os.environ[name] = value
     _state["denied"] = True
     if not _state["hooked"]:
         sys.addaudithook(_audit)

@@ -72,7 +72,7 @@ def find_target(text: str, *, home: Home) -> Target:
 
 
 def _from_run(directory: RunDirectory, *, home: Home) -> Target:
-    checkpoint = newest_good(directory.checkpoints)
+    checkpoint = newest_good(directory.checkpoints, set_aside=False)
     if checkpoint is None:
         raise UsageError(
             f"the run '{directory.name}' has no checkpoint yet",

@@ -23,7 +23,10 @@ def next_tokens(
     """
     if temperature == 0:
         return logits_BV.argmax(-1)
-    probabilities_BV = torch.softmax(logits_BV.float().cpu() / temperature, dim=-1)
+    wide_BV = logits_BV.float().cpu()
+    # Shifted first: divided by a tiny temperature the largest stays 0 and none becomes infinite.
+    shifted_BV = (wide_BV - wide_BV.amax(-1, keepdim=True)) / temperature
+    probabilities_BV = torch.softmax(shifted_BV, dim=-1)
     ordered_BV, order_BV = probabilities_BV.sort(dim=-1, descending=True, stable=True)
     cumulative_BV = ordered_BV.cumsum(-1)
     ordered_BV = ordered_BV.masked_fill(cumulative_BV - ordered_BV >= top_p, 0.0)

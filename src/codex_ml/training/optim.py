@@ -79,7 +79,9 @@ class Optimizers:
             for parameter in _parameters(part):
                 name = self._names[parameter]
                 part.state[parameter] = {
-                    key: _take(left, f"{name}|{key}").clone().to(parameter.device)
+                    key: _take(left, f"{name}|{key}", shape=None if key == "step" else parameter.shape)
+                    .clone()
+                    .to(parameter.device)
                     for key in _STATE_KEYS[type(part).__name__]
                 }
         if left:
@@ -94,11 +96,18 @@ def _parameters(part: torch.optim.Optimizer) -> Iterable[nn.Parameter]:
     return (parameter for group in part.param_groups for parameter in group["params"])
 
 
-def _take(tensors: dict[str, Tensor], key: str) -> Tensor:
+def _take(tensors: dict[str, Tensor], key: str, *, shape: torch.Size | None) -> Tensor:
     if key not in tensors:
         raise CheckpointLoadError(
             "the checkpoint lacks optimizer state that this run needs",
             code="checkpoint.optimizer",
             wanted=key,
+        )
+    if shape is not None and tensors[key].shape != shape:
+        raise CheckpointLoadError(
+            f"the checkpoint's optimizer state {key} has another shape",
+            code="checkpoint.optimizer",
+            got=tuple(tensors[key].shape),
+            wanted=tuple(shape),
         )
     return tensors.pop(key)

@@ -168,14 +168,14 @@ def test_a_damaged_newest_is_set_aside_with_its_reason_and_the_one_before_is_use
     for step in (30, 40):
         (tmp_path / f"step-{step:08d}" / "state.json").write_text("{}")
     said: list[str] = []
-    found = newest_good(tmp_path, report=said.append)
+    found = newest_good(tmp_path, set_aside=True, report=said.append)
     assert found is not None and found.step == 20
     assert steps(tmp_path) == [10, 20]
     aside = sorted(tmp_path.glob(".corrupt-*"))
     assert [path.name[:22] for path in aside] == [".corrupt-step-00000030", ".corrupt-step-00000040"]
     assert all("state.json" in (path / "REASON.txt").read_text() for path in aside)
     assert ["20 steps" in text for text in said] == [True, False]
-    assert newest_good(tmp_path, report=said.append) == found
+    assert newest_good(tmp_path, set_aside=True, report=said.append) == found
     assert len(said) == 2
 
 
@@ -186,17 +186,17 @@ def test_when_none_is_good_every_reason_is_told_and_nothing_moves(tmp_path: Path
         (tmp_path / f"step-{step:08d}" / "state.json").write_text("{}")
     before = sorted(path.name for path in tmp_path.iterdir())
     with pytest.raises(CheckpointLoadError) as caught:
-        newest_good(tmp_path)
+        newest_good(tmp_path, set_aside=True)
     assert caught.value.code == "checkpoint.none"
     assert "step-00000010" in str(caught.value) and "step-00000020" in str(caught.value)
     assert sorted(path.name for path in tmp_path.iterdir()) == before
 
 
 def test_a_run_without_checkpoints_has_none(tmp_path: Path) -> None:
-    assert newest_good(tmp_path / "absent") is None
+    assert newest_good(tmp_path / "absent", set_aside=True) is None
     (tmp_path / "step-1").mkdir()
     (tmp_path / "other").mkdir()
-    assert newest_good(tmp_path) is None
+    assert newest_good(tmp_path, set_aside=True) is None
 
 
 # ---- retention -----------------------------------------------------------------------------------
