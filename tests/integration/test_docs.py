@@ -13,8 +13,8 @@ pytestmark = pytest.mark.needs("train", "report")
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 _BLOCK = re.compile(r"^```(?:console|bash|sh)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-#: Commands that train for minutes: their words are checked by `config validate` instead.
-_LONG = {("pipeline", "run"), ("train",)}
+#: Commands that train for minutes, or read folders of the reader's: `config validate` checks their words.
+_LONG = {("pipeline", "run"), ("pipeline", "plan"), ("train",)}
 
 
 def commands() -> Iterator[tuple[str, str]]:
@@ -76,3 +76,18 @@ def test_the_table_of_keys_is_that_of_the_schema() -> None:
     tool = runpy.run_path(str(ROOT / "tools" / "write_keys.py"))
     text = page.read_text(encoding="utf-8")
     assert tool["rewritten"](text) == text
+
+
+_PYTHON = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.parent.name == "docs"], ids=lambda p: p.name)
+def test_the_python_in_the_docs_runs_on_a_real_run(page: Path, trained: Path, run) -> None:
+    import sys
+
+    for block in _PYTHON.findall(page.read_text(encoding="utf-8")):
+        program = (
+            block.replace("runs/demo", "runs/tiny") + "\nassert len(loss) > 0 and len(same) == len(rows)\n"
+        )
+        done = run(sys.executable, "-c", program, cwd=trained)
+        assert done.code == 0, done.err

@@ -58,6 +58,14 @@ class Invocation:
         return compose(overrides, config_dir=config_dir)
 
 
+def need(extra: str, *modules: str) -> None:
+    """Import what a command cannot do without, before it starts. Raises MissingExtraError."""
+    from codex_ml.core.optional import require
+
+    for module in modules:
+        require(module, extra=extra)
+
+
 def common_options(function: Function) -> Function:
     """Add --json, --quiet and --allow-network; the function gets an `Invocation` instead."""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from codex_ml.cli.common import Invocation, common_options
+from codex_ml.cli.common import Invocation, common_options, need
 
 
 @click.command("eval")
@@ -34,6 +34,7 @@ def command(
 
     The data is that of the target's config, prepared again where the store lacks it.
     """
+    need("train", "torch")
     from codex_ml.evaluation.session import evaluate_target
 
     result, found = evaluate_target(

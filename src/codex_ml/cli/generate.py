@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from codex_ml.cli.common import Invocation, common_options
+from codex_ml.cli.common import Invocation, common_options, need
 
 
 @click.command("generate")
@@ -30,6 +30,7 @@ def command(
 
     The same arguments give the same text.
     """
+    need("train", "torch")
     from codex_ml.evaluation.complete import complete_text
 
     text = sys.stdin.read() if prompt == "-" else prompt

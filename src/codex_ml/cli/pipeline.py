@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from codex_ml.cli.common import Invocation, common_options, config_options
+from codex_ml.cli.common import Invocation, common_options, config_options, need
 from codex_ml.cli.run_options import make_request, run_options
 
 
@@ -29,6 +29,8 @@ def run(
     Run again it finds what is done; killed it goes on. OVERRIDES are key=value and group=option
     words, such as experiment=demo data.source=files data.path=~/src.
     """
+    need("train", "torch")
+    need("report", "matplotlib", "jinja2", "pygments")
     from codex_ml.cli.summary import run_record, run_summary
     from codex_ml.pipeline.runner import run_codex_pipeline
 
@@ -50,6 +52,7 @@ def plan(invocation: Invocation, overrides: tuple[str, ...], config_dir: Path | 
 
     Fails when memory or disk cannot hold it.
     """
+    need("train", "torch")
     from codex_ml.pipeline.plan import check_plan, make_plan, plan_text
 
     config = invocation.compose(overrides, config_dir).config

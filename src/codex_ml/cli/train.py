@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from codex_ml.cli.common import Invocation
+from codex_ml.cli.common import Invocation, need
 from codex_ml.cli.run_options import make_request, run_options
 
 
@@ -23,6 +23,7 @@ def command(
 
     OVERRIDES are key=value and group=option words, such as experiment=demo train.lr=1e-3.
     """
+    need("train", "torch")
     from codex_ml.pipeline.runner import TRAIN_STAGES, run_codex_pipeline
 
     request = make_request(
