@@ -132,4 +132,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     close = nearest(name, known)
     if close is not None:
         return f"did you mean '{close}'?"
-    return "choose one of " + ", ".join(known) if known else "nothing is registered here"
+    if not known:
+        return "there are none yet"
+    more = f", … ({len(known)} in all)" if len(known) > 12 else ""
+    return "choose one of " + ", ".join(known[:12]) + more

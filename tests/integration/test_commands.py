@@ -41,7 +41,7 @@ CALLS = {
         2,
     ),
     "tokenizer train": (["experiment=tiny"], ["experiment=tiny", "tokenizer.vocab_size=3"], 2),
-    "train": (["experiment=tiny"], ["experiment=tiny", "--resume-from", "/nowhere"], 3),
+    "train": (["experiment=tiny"], ["experiment=tiny", "--resume-from", "/nowhere"], 2),
 }
 
 

@@ -76,7 +76,7 @@ def open_checkpoint(path: Path) -> Checkpoint:
             "there is no such checkpoint",
             code="checkpoint.missing",
             got=path,
-            next_step="list a run's checkpoints with `codex-ml runs show NAME`",
+            next_step="look into runs/NAME/checkpoints",
         )
     try:
         manifest = verify_directory(path)

@@ -53,9 +53,9 @@ class LazyGroup(click.Group):
 )
 @click.version_option(__version__, prog_name="codex-ml")
 def app() -> None:
-    r"""Train, evaluate and audit code language models on your own machines, offline.
+    """Train, evaluate and audit code language models on your own machines, offline.
 
     \b
     codex-ml pipeline run experiment=demo      the whole path on the standard library
     codex-ml pipeline plan experiment=demo     what it will cost, before it starts
-    """
+    """  # noqa: D301 - click reads this backspace as "keep these lines"

@@ -123,8 +123,10 @@ class BarReporter:
     def _update(self, done: int, total: int | None, what: str, *, note: str = "") -> None:
         bars = self._start()
         if what not in self._tasks:
-            self._tasks[what] = bars.add_task(what, total=total, note="")
-        bars.update(self._tasks[what], completed=done, total=total, note=note)
+            self._tasks[what] = bars.add_task(what, total=total, note="", rate="")
+        speed = bars.tasks[bars.task_ids.index(self._tasks[what])].speed
+        rate = f"{speed:,.0f}/s" if speed else ""
+        bars.update(self._tasks[what], completed=done, total=total, note=note, rate=rate)
         if total is not None and done >= total:
             bars.remove_task(self._tasks.pop(what))
             if not self._tasks:
@@ -139,6 +141,7 @@ class BarReporter:
                 rich_progress.TextColumn("{task.description}"),
                 rich_progress.BarColumn(),
                 rich_progress.MofNCompleteColumn(),
+                rich_progress.TextColumn("{task.fields[rate]}"),
                 rich_progress.TimeElapsedColumn(),
                 rich_progress.TextColumn("ETA"),
                 rich_progress.TimeRemainingColumn(),

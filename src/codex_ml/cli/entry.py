@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
+import logging
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import FrameType
 
 import click
 
@@ -21,6 +25,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     0 done, 1 failed, 2 bad usage or config, 3 verification found a difference, 75 interrupted.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show a sign still works
     try:
         result = app.main(args=words, prog_name="codex-ml", standalone_mode=False)
     except click.ClickException as error:
@@ -41,12 +48,34 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _fail(f"the system refused: {error}", code="storage.system", exit_code=1, words=words)
         wrapped = storage_error(error, Path(str(error.filename)))
         return _fail(wrapped.line(), code=wrapped.code, exit_code=1, words=words, error=wrapped)
+    except Exception as error:
+        logging.getLogger(__name__).debug("internal error", exc_info=True)
+        line = f"a fault of codex-ml itself: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        line += ". Next: run it again with CODEX_LOG=debug for the traceback, and report it [internal]"
+        return _fail(line, code="internal", exit_code=1, words=words)
     return result if isinstance(result, int) else 0
 
 
 def entry_point() -> None:
     """The console script."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _leave)
     sys.exit(main())
+
+
+def _leave(number: int, _frame: FrameType | None) -> None:
+    """Leave at once: outside the training loop nothing is half-written that a later run would trust.
+
+    No exception is raised, for it could arrive inside an import and be taken for a broken package.
+    The training loop has handlers of its own.
+    """
+    name = signal.Signals(number).name
+    line = f"error: interrupted by {name}; run the same command again to go on [interrupted]"
+    os.write(2, f"{line}\n".encode())
+    if "--json" in sys.argv:
+        record = {"error": {"code": "interrupted", "what": line}, "exit_code": 75}
+        os.write(1, f"{json.dumps(record)}\n".encode())
+    os._exit(75)
 
 
 def _usage_line(error: click.ClickException) -> str:
@@ -59,8 +88,11 @@ def _fail(
     line: str, *, code: str, exit_code: int, words: Sequence[str], error: CodexError | None = None
 ) -> int:
     close_bars()
-    print(f"error: {line}", file=sys.stderr)
-    if "--json" in words:
-        record = error.record() if error else {"code": code, "what": line}
-        print(json.dumps({"error": record, "exit_code": exit_code}))
+    record = error.record() if error else {"code": code, "what": line}
+    try:
+        print(f"error: {line}", file=sys.stderr)
+        if "--json" in words:
+            print(json.dumps({"error": record, "exit_code": exit_code}), flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nobody can be told; the exit code still says it
     return exit_code

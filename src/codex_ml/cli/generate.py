@@ -43,4 +43,6 @@ def command(
         seed=seed,
         home=invocation.home,
     )
+    if result["stopped"] == "context":
+        invocation.reporter().say("stopped where the model's context is full")
     invocation.emit(result, f"{text}{result['text']}")

@@ -43,6 +43,13 @@ def make_request(
         raise UsageError(
             "--fresh and --resume-from contradict each other", code="usage", next_step="give one"
         )
+    if resume_from is not None and not resume_from.is_dir():
+        raise UsageError(
+            "--resume-from names no checkpoint directory",
+            code="usage.resume-from",
+            got=resume_from,
+            next_step="look into runs/NAME/checkpoints",
+        )
     config = invocation.compose(overrides, config_dir).config
     request = Request(
         config=config,

@@ -17,6 +17,9 @@ _NEEDS_PATH = {
 }
 
 
+_MOST_THREADS = 1024
+
+
 def check_config(config: RunConfig) -> None:
     """Raise ConfigError for the first contradiction, NotFoundError for an unknown component name."""
     _check_names(config)
@@ -95,12 +98,12 @@ def _check_training(config: RunConfig) -> None:
             wanted="warm-up and decay that fit into the steps",
             next_step="lower train.schedule.warmup_steps or train.schedule.decay_share",
         )
-    if isinstance(runtime.threads, int) and runtime.threads < 1:
+    if isinstance(runtime.threads, int) and not 1 <= runtime.threads <= _MOST_THREADS:
         _refuse(
-            "runtime.threads is no count",
+            "runtime.threads is no sensible count",
             code="config.threads",
             got=str(runtime.threads),
-            wanted="auto or >= 1",
+            wanted=f"auto, or 1 to {_MOST_THREADS}",
         )
     if config.eval.every == 0 and train.early_stop.patience:
         _refuse(

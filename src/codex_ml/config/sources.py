@@ -67,8 +67,13 @@ def _leaves(file: Path, package: str) -> Iterator[tuple[str, int]]:
         root = yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise yaml_error(error, file=file) from error
-    if root is not None:
-        yield from _walk(root, package)
+    if root is None:
+        return
+    if not isinstance(root, yaml.MappingNode):
+        raise ConfigError(
+            "a config file holds no keys", code="config.yaml", got=str(file), wanted="key: value"
+        )
+    yield from _walk(root, package)
 
 
 def _walk(node: yaml.Node, prefix: str) -> Iterator[tuple[str, int]]:

@@ -71,6 +71,8 @@ def prepare_corpus(cfg: DataConfig, *, home: Home, progress: Progress | None = N
     if progress is not None:
         progress(0, None, "hash inputs")
     inputs = source.inputs()
+    if progress is not None:
+        progress(len(inputs), len(inputs), "hash inputs")
     if not inputs:
         raise nothing_found(cfg, cfg.path)
     meta = _identity(cfg, inputs=inputs, source=source)

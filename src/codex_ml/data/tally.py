@@ -55,8 +55,8 @@ class Tally:
                     code="data.split-empty",
                     got=f"{self.kept} documents in {groups} group{'s' if groups > 1 else ''}",
                     wanted=f"data.split.{split}={share:g} of the groups",
-                    next_step="make smaller groups (data.group_depth, data.group_field), raise this share "
-                    "or set it to 0, or try another data.split.salt",
+                    next_step="make smaller groups (for a folder with one package: data.group_depth=2; for "
+                    "tables: data.group_field), set this share to 0, or try another data.split.salt",
                 )
 
     def record(self) -> dict[str, Any]:

@@ -44,5 +44,6 @@ def complete_text(
         "text": tokenizer.decode(done.tokens),
         "tokens": len(done.tokens),
         "ended": done.ended,
+        "stopped": "end" if done.ended else "max-tokens" if len(done.tokens) >= max_tokens else "context",
         "weights_sha256": target.weights_sha256,
     }

@@ -16,6 +16,7 @@ from codex_ml.core.digest import digest_json
 from codex_ml.core.publish import read_json, write_json
 from codex_ml.data.packed import PackedSplit
 from codex_ml.data.prepare import DatasetRef
+from codex_ml.errors import DataError, IntegrityError
 from codex_ml.evaluation.target import Target
 from codex_ml.evaluation.task import EvalContext, Measured
 from codex_ml.interfaces.reporter import Reporter
@@ -47,6 +48,15 @@ class Evaluation:
         ]
 
 
+def _stored(file: Path) -> dict[str, Measured] | None:
+    """The answer kept in *file*; None when it is damaged, so that it is measured again."""
+    try:
+        stored: dict[str, Any] = read_json(file)
+        return {name: Measured(**row) for name, row in stored["metrics"].items()}
+    except (IntegrityError, KeyError, TypeError, AttributeError):
+        return None
+
+
 def evaluate(
     target: Target,
     *,
@@ -74,10 +84,16 @@ def evaluate(
     }
     question = digest_json(asked)
     file = keep_in / f"step-{target.step:08d}-{question[:12]}.json" if keep_in else None
-    if file is not None and file.is_file():
-        stored: dict[str, Any] = read_json(file)
-        metrics = {name: Measured(**row) for name, row in stored["metrics"].items()}
-        return Evaluation(metrics, question, split, dataset.digest, fresh=False)
+    kept = _stored(file) if file is not None and file.is_file() else None
+    if kept is not None:
+        return Evaluation(kept, question, split, dataset.digest, fresh=False)
+    if PackedSplit.open(dataset.directory, split).eval_rows() == 0:
+        raise DataError(
+            f"the split '{split}' has no rows",
+            code="eval.empty",
+            got=f"data.split.{split}={getattr(target.config.data.split, split):g}",
+            wanted="a split with a share of the data",
+        )
     context = EvalContext(
         model=target.load_model(device=device),
         tokenizer=target.load_tokenizer(),
@@ -88,7 +104,7 @@ def evaluate(
         device=device,
         reporter=reporter,
     )
-    metrics = {}
+    metrics: dict[str, Measured] = {}
     for name in tasks:
         metrics |= registry_for("eval_tasks").get(name)(context)
     if file is not None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from codex_ml.config.check import check_config
 from codex_ml.core.paths import Home
 from codex_ml.data.prepare import prepare_dataset
 from codex_ml.evaluation.runner import Evaluation, evaluate
@@ -39,6 +40,7 @@ def evaluate_target(
     config = target.config
     settle(target, home=home)
     data = config.data if data_path is None else dataclasses.replace(config.data, path=str(data_path))
+    check_config(dataclasses.replace(config, data=data))
     tokenizer = dataclasses.replace(config.tokenizer, path=str(target.tokenizer))
     dataset = prepare_dataset(
         data, tokenizer_cfg=tokenizer, context=config.model.context, home=home, progress=reporter.progress

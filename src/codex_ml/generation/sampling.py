@@ -23,7 +23,7 @@ def next_tokens(
     """
     if temperature == 0:
         return logits_BV.argmax(-1)
-    wide_BV = logits_BV.float().cpu()
+    wide_BV = logits_BV.double().cpu()
     # Shifted first: divided by a tiny temperature the largest stays 0 and none becomes infinite.
     shifted_BV = (wide_BV - wide_BV.amax(-1, keepdim=True)) / temperature
     probabilities_BV = torch.softmax(shifted_BV, dim=-1)

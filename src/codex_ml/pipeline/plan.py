@@ -119,16 +119,27 @@ def matmul_rate(config: RunConfig) -> float:
     return work * (count + 1) / (time.perf_counter() - started)
 
 
-def check_plan(plan: Plan) -> None:
-    """Raise TrainingError when memory, StorageError when the disk cannot hold the run."""
-    if plan.memory_bytes > plan.memory_available:
+def check_memory(config: RunConfig, *, vocab_size: int) -> None:
+    """Raise TrainingError when training on the CPU needs more memory than is free."""
+    if not config.runtime.device.startswith("cuda"):
+        size = model_size(config.model, vocab_size=vocab_size)
+        _hold(memory_bytes(config, size), psutil.virtual_memory().available)
+
+
+def _hold(needed: int, available: int) -> None:
+    if needed > available:
         raise TrainingError(
             "the run does not fit into memory",
             code="plan.memory",
-            got=f"about {plan.memory_bytes / 1e9:.1f} GB needed",
-            wanted=f"at most {plan.memory_available / 1e9:.1f} GB",
+            got=f"about {needed / 1e9:.1f} GB needed",
+            wanted=f"at most {available / 1e9:.1f} GB",
             next_step="raise runtime.shards, lower train.batch_size, or recompute activations",
         )
+
+
+def check_plan(plan: Plan) -> None:
+    """Raise TrainingError when memory, StorageError when the disk cannot hold the run."""
+    _hold(plan.memory_bytes, plan.memory_available)
     if plan.disk_bytes > plan.disk_free:
         raise StorageError(
             "the run does not fit on the disk",

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 
 from codex_ml.config.keys import to_dict
 from codex_ml.core.publish import read_json, write_json
+from codex_ml.errors import IntegrityError
 from codex_ml.generation.generate import complete
 from codex_ml.pipeline.context import Work
+
+
+def _asked(file: Path) -> object:
+    """The request that *file* answers; None when it is damaged, so that it is made again."""
+    try:
+        return read_json(file)["asked"]
+    except (IntegrityError, KeyError, TypeError):
+        return None
 
 
 def sample(work: Work) -> None:
@@ -16,7 +27,7 @@ def sample(work: Work) -> None:
     cfg, target = work.config.sample, work.target
     file = work.directory.samples / f"step-{target.step:08d}.json"
     asked = {"weights": target.weights_sha256, "settings": to_dict(cfg), "seed": work.config.seed}
-    if file.is_file() and read_json(file)["asked"] == asked:
+    if file.is_file() and _asked(file) == asked:
         return
     model = target.load_model(device=torch.device(work.resolved.device))
     tokenizer = target.load_tokenizer()

@@ -9,6 +9,7 @@ from codex_ml.core.offline import network_denied
 from codex_ml.evaluation.target import find_target
 from codex_ml.modeling.size import model_size
 from codex_ml.pipeline.context import Work
+from codex_ml.pipeline.plan import check_memory
 from codex_ml.provenance.determinism import DeterminismReport, apply_determinism, set_seed
 from codex_ml.provenance.environment import capture_env, usable_cores
 from codex_ml.provenance.git import git_state
@@ -23,7 +24,8 @@ def train(work: Work) -> None:
     config, request = work.config, work.request
     report = settle(work)
     vocab_size = work.dataset.tokenizer.vocab_size
-    work.resolved = resolve(config, vocab_size=vocab_size)
+    work.resolved = resolve(config, vocab_size=vocab_size, before=_compiled_before(work))
+    check_memory(config, vocab_size=vocab_size)
     environment = capture_env()
     provenance = {
         "environment": environment,
@@ -59,6 +61,13 @@ def train(work: Work) -> None:
     if work.outcome.already_finished:
         work.reporter.say(f"training is finished already (step {work.outcome.checkpoint.step})")
     work.target = find_target(str(work.directory.path), home=request.home)
+
+
+def _compiled_before(work: Work) -> bool | None:
+    """What an existing run of this name decided on compilation."""
+    if not work.directory.journal.exists() or not work.directory.manifest.exists():
+        return None
+    return bool(work.directory.read()["resolved"]["compile"])
 
 
 def settle(work: Work) -> DeterminismReport:

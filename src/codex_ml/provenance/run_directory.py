@@ -132,7 +132,9 @@ def open_run(
         **{f"resolved.{key}": value for key, value in resolved.items() if key not in _NOT_IDENTITY},
         **{f"inputs.{key}": value for key, value in inputs.items()},
     }
-    if directory.manifest.exists():
+    # A run refused before its first step left nothing that another could be confused with.
+    started = directory.journal.exists() or any(directory.checkpoints.glob("*step-*"))
+    if directory.manifest.exists() and started:
         record = directory.read()
         _refuse_other(directory, record["identity"], identity)
         _check_horizon(directory, record["config"], config)

@@ -96,6 +96,10 @@ class HFTokenizerAdapter:
     def encode(self, text: str, *, allow_special: bool = False) -> list[int]:
         """Ids of *text*. Strings that look like special tokens are text unless *allow_special*."""
         tokenizer = self._special if allow_special else self._plain
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise UsageError("the text is not valid UTF-8", code="tokenizer.text", got=error) from error
         return list(tokenizer.encode(text, add_special_tokens=False).ids)
 
     def encode_fim(self, prefix: str, suffix: str) -> list[int]:

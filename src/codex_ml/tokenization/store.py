@@ -99,7 +99,7 @@ def _follow(pointer: Path) -> TokenizerRef | None:
     try:
         name = read_json(pointer)["tokenizer"]
         return open_tokenizer(pointer.parent.parent / "tokenizers" / name)
-    except (FileNotFoundError, IntegrityError):
+    except (FileNotFoundError, IntegrityError, KeyError, TypeError):
         return None
 
 

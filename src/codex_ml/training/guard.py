@@ -40,7 +40,7 @@ def refuse_or_skip(reason: str, *, progress: Progress, cfg: GuardConfig) -> None
             code="train.diverged",
             got=reason,
             wanted="a finite, steady loss",
-            next_step="lower train.lr under another name=…, or set train.guard.action=skip",
+            next_step="under another name=… lower train.lr or set train.guard.action=skip",
         )
     progress.skipped += 1
     if progress.skipped > cfg.max_skips:

@@ -44,11 +44,15 @@ class ResolvedRun:
         return dataclasses.asdict(self)
 
 
-def resolve(config: RunConfig, *, vocab_size: int) -> ResolvedRun:
-    """Decide everything the config leaves to the machine. Raises ConfigError for what it lacks."""
+def resolve(config: RunConfig, *, vocab_size: int, before: bool | None) -> ResolvedRun:
+    """Decide everything the config leaves to the machine. Raises ConfigError for what it lacks.
+
+    *before* is what an existing run decided on compilation: its length may grow, its code may not
+    change, so "auto" stays what it became.
+    """
     device = resolve_device(config.runtime.device)
     dtype, dtype_reason = resolve_dtype(config.runtime.dtype, device)
-    compiled, compile_reason = _compile(config, device, vocab_size)
+    compiled, compile_reason = _compile(config, device, vocab_size, before)
     cuda = device.startswith("cuda")
     return ResolvedRun(
         device=device,
@@ -103,11 +107,13 @@ def cpu_has_bf16() -> bool:
     return any(bool(capabilities.get(name)) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
-def _compile(config: RunConfig, device: str, vocab_size: int) -> tuple[bool, str]:
+def _compile(config: RunConfig, device: str, vocab_size: int, before: bool | None) -> tuple[bool, str]:
     asked = config.runtime.compile
+    if asked == "auto" and before is False:
+        return False, "the run began uncompiled"
     if asked is False:
         return False, "asked for"
-    if asked == "auto":
+    if asked == "auto" and before is None:
         tokens = config.train.steps * config.train.batch_size * config.model.context
         work = 6.0 * model_size(config.model, vocab_size=vocab_size).parameters * tokens
         if work < _COMPILE_PAYS_FLOP:

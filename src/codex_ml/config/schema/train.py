@@ -55,9 +55,9 @@ class EarlyStopConfig:
 class TrainConfig:
     __pydantic_config__ = FORBID
 
-    steps: Annotated[int, key("optimizer steps", role="horizon", ge=1)]
+    steps: Annotated[int, key("optimizer steps", role="horizon", ge=1, le=1 << 40)]
     lr: Annotated[float, key("peak learning rate of AdamW", gt=0)]
-    batch_size: Annotated[int, key("rows per optimizer step", ge=1)]
+    batch_size: Annotated[int, key("rows per optimizer step", ge=1, le=1 << 24)]
     clip_norm: Annotated[float, key("gradients are scaled down to this norm", gt=0)]
     activation_checkpointing: Annotated[bool, key("recompute blocks in backward to save memory")]
     log_every: Annotated[

@@ -69,6 +69,8 @@ def _parse(line: bytes, *, place: str) -> dict[str, object]:
     except json.JSONDecodeError as error:
         got = f"{error.msg} at column {error.colno}"
         raise DataError(f"{place} is no JSON", code="data.jsonl", got=got, next_step=hint) from error
+    except ValueError as error:
+        raise DataError(f"{place} holds a number too long", code="data.jsonl", next_step=hint) from error
     except RecursionError as error:
         raise DataError(f"{place} nests too deep", code="data.jsonl", next_step=hint) from error
     if not isinstance(record, dict):

@@ -70,7 +70,8 @@ def _walk(folder: Path, *, prefix: str, rules: Rules, honour: bool) -> Iterator[
 def _left_out(entry: os.DirEntry[str], *, name: str, rules: Rules) -> bool:
     if entry.name in SKIPPED_FOLDERS or _ignored(f"{name}/", rules):
         return True
-    return (Path(entry.path) / "pyvenv.cfg").exists()  # a virtual environment under any name
+    # os.path.exists and not Path.exists, which raises where a folder may not be entered.
+    return os.path.exists(f"{entry.path}/pyvenv.cfg")  # noqa: PTH110  # a virtual environment under any name
 
 
 def _ignored(name: str, rules: Rules) -> bool:
