@@ -30,16 +30,22 @@ def directory(tmp_path: Path) -> RunDirectory:
 
 @pytest.fixture
 def opened(directory: RunDirectory, config_of) -> Callable[..., dict[str, Any]]:
-    """Open the run with a config of these words, and resolved values or inputs changed by name."""
+    """Open the run with a config of these words, and resolved values or inputs changed by name.
 
-    def call(*words: str, **changes: Any) -> dict[str, Any]:
-        return open_run(
+    Its journal exists afterwards, as after the first step of training, unless *begun* is False.
+    """
+
+    def call(*words: str, begun: bool = True, **changes: Any) -> dict[str, Any]:
+        record = open_run(
             directory,
             config=config_of(*words),
             resolved={name: changes.pop(name, value) for name, value in RESOLVED.items()},
             inputs={name: changes.pop(name, value) for name, value in INPUTS.items()},
             provenance=changes,
         )
+        if begun:
+            directory.journal.touch()
+        return record
 
     return call
 
@@ -101,6 +107,13 @@ def test_another_identity_is_refused_and_the_difference_named(
     assert named in str(error)
     assert "--fresh" in str(error)
     assert directory.manifest.read_bytes() == before
+
+
+def test_a_run_refused_before_its_first_step_keeps_its_name_free(opened, directory) -> None:
+    first = opened("train.lr=0.5", begun=False)
+    second = opened()
+    assert second["run_id"] != first["run_id"]
+    assert directory.read()["config"]["train"]["lr"] == 0.003
 
 
 def test_every_one_of_a_few_differences_is_named_and_many_are_counted(opened) -> None:

@@ -19,7 +19,7 @@ def test_a_device_that_is_not_there_is_refused(config_of) -> None:
 
     absent = f"cuda:{torch.cuda.device_count()}"
     with pytest.raises(ConfigError) as caught:
-        resolve(config_of(f"runtime.device={absent}"), vocab_size=512)
+        resolve(config_of(f"runtime.device={absent}"), vocab_size=512, before=None)
     assert caught.value.code == "config.device"
     assert f"runtime.device={absent}" in str(caught.value)
     assert resolve_device("cpu") == "cpu"
@@ -32,7 +32,7 @@ def test_what_is_asked_for_is_what_runs_and_says_so(config_of) -> None:
     from codex_ml.training.resolve import resolve
 
     words = ("runtime.device=cpu", "runtime.dtype=float32", "runtime.compile=false", "runtime.threads=3")
-    run = resolve(config_of(*words), vocab_size=512)
+    run = resolve(config_of(*words), vocab_size=512, before=None)
     assert (run.device, run.dtype, run.compile, run.threads) == ("cpu", "float32", False, 3)
     assert (run.dtype_reason, run.compile_reason) == ("asked for", "asked for")
     assert run.torch_dtype == torch.float32
@@ -47,7 +47,7 @@ def test_auto_takes_what_this_machine_has_and_gives_its_reason(config_of) -> Non
     from codex_ml.training.resolve import cpu_has_bf16, resolve
 
     words = ("runtime.device=cpu", "runtime.dtype=auto", "runtime.threads=auto", "runtime.compile=auto")
-    run = resolve(config_of(*words), vocab_size=512)
+    run = resolve(config_of(*words), vocab_size=512, before=None)
     assert run.threads == usable_cores()
     assert run.dtype == ("bfloat16" if cpu_has_bf16() else "float32")
     assert ("no native" in run.dtype_reason) == (not cpu_has_bf16())
@@ -59,7 +59,7 @@ def test_auto_takes_what_this_machine_has_and_gives_its_reason(config_of) -> Non
 def test_emulated_bfloat16_is_run_and_warned_about(config_of, caplog: pytest.LogCaptureFixture) -> None:
     from codex_ml.training.resolve import cpu_has_bf16, resolve
 
-    run = resolve(config_of("runtime.device=cpu", "runtime.dtype=bfloat16"), vocab_size=512)
+    run = resolve(config_of("runtime.device=cpu", "runtime.dtype=bfloat16"), vocab_size=512, before=None)
     assert run.dtype == "bfloat16"
     assert ("emulated" in caplog.text) == (not cpu_has_bf16())
 
@@ -73,7 +73,7 @@ found = []
 for words in json.loads(sys.argv[1]):
     try:
         config = compose(["experiment=tiny", "runtime.device=cpu", *words], environ={}).config
-        run = resolve(config, vocab_size=512)
+        run = resolve(config, vocab_size=512, before=None)
         found.append([run.compile, run.compile_reason])
     except ConfigError as error:
         found.append([error.code, str(error)])
