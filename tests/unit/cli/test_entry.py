@@ -116,10 +116,17 @@ def test_a_refusing_disk_is_one_line_with_its_path(error: OSError, code: str, ac
     assert json.loads(out)["error"]["code"] == code
 
 
-def test_a_programming_error_is_not_hidden(act) -> None:
-    act(raising(ZeroDivisionError()))
-    with pytest.raises(ZeroDivisionError):
-        main(["completion"])
+def test_a_programming_error_is_one_line_that_says_so_and_its_traceback_is_in_the_debug_log(
+    act, capsys, caplog
+) -> None:
+    act(raising(ZeroDivisionError("by zero")))
+    with caplog.at_level("DEBUG", logger="codex_ml.cli.entry"):
+        assert main(["completion", "--json"]) == 1
+    out, err = capsys.readouterr()
+    assert "a fault of codex-ml itself: ZeroDivisionError: by zero" in err
+    assert "CODEX_LOG=debug" in err
+    assert json.loads(out)["error"]["code"] == "internal"
+    assert "raise" in caplog.text
 
 
 def test_done_is_zero_and_a_command_may_give_its_own_code(act, capsys) -> None:

@@ -29,7 +29,10 @@ def session_of(prepared, config_of):
     def build(*words: str) -> Any:
         config = config_of(*WORDS, *words)
         return build_session(
-            config, resolved=resolve(config, vocab_size=300, before=None), dataset=prepared.directory, vocab_size=300
+            config,
+            resolved=resolve(config, vocab_size=300, before=None),
+            dataset=prepared.directory,
+            vocab_size=300,
         )
 
     return build
