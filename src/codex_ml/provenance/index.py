@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
+from codex_ml.errors import IntegrityError
 from codex_ml.provenance.run_directory import RunDirectory, list_runs
+
+log = logging.getLogger(__name__)
 
 
 def list_summaries(runs: Path) -> list[dict[str, Any]]:
-    """Every run by name, with its state: finished, trained, or unfinished (started or interrupted)."""
+    """Every run by name, with its state: finished, trained, unfinished (started or interrupted), damaged."""
     return [_summary(RunDirectory(runs / name)) for name in list_runs(runs)]
 
 
 def _summary(directory: RunDirectory) -> dict[str, Any]:
-    record = directory.read()
+    try:
+        record = directory.read()
+    except IntegrityError as error:
+        log.warning("%s", error)
+        empty = dict.fromkeys(("steps", "created", "loss", "bits_per_byte", "weights_sha256"))
+        return {"run": directory.name, "state": "damaged", "step": 0, **empty}
     result = record.get("result") or {}
     metrics = result.get("metrics", {})
     steps = [int(path.name[5:13]) for path in directory.checkpoints.glob("step-*") if path.is_dir()]

@@ -22,6 +22,19 @@ from codex_ml.errors import IntegrityError, UsageError, did_you_mean
 FORMAT = 1
 
 
+#: What a manifest holds, and of which type.
+_PARTS = {
+    "run_id": str,
+    "identity": dict,
+    "identity_sha256": str,
+    "config": dict,
+    "resolved": dict,
+    "inputs": dict,
+    "provenance": dict,
+    "segments": list,
+}
+
+
 @dataclass(frozen=True)
 class RunDirectory:
     """The paths of one run."""
@@ -72,15 +85,24 @@ class RunDirectory:
                 code="run.missing",
                 next_step="list the runs with `codex-ml runs ls`",
             )
-        record: dict[str, Any] = read_json(self.manifest)
-        if record.get("format") != FORMAT:
+        record: Any = read_json(self.manifest)
+        if not isinstance(record, dict) or record.get("format") != FORMAT:
             raise IntegrityError(
                 f"{self.manifest} is of another format",
                 code="run.format",
-                got=record.get("format"),
+                got=record.get("format") if isinstance(record, dict) else type(record).__name__,
                 wanted=FORMAT,
                 next_step="use the version of codex-ml that wrote it",
             )
+        for name, kind in _PARTS.items():
+            if not isinstance(record.get(name), kind):
+                raise IntegrityError(
+                    f"{self.manifest} is damaged: '{name}' is not what it must be",
+                    code="run.damaged",
+                    got=type(record.get(name)).__name__,
+                    wanted=kind.__name__,
+                    next_step="restore the file, or start again with --fresh (which keeps this directory)",
+                )
         return record
 
     @contextmanager

@@ -35,9 +35,9 @@ class StoreEntry:
         return {**asdict(self), "path": str(self.path)}
 
 
-def store_entries(home: Home) -> list[StoreEntry]:
+def store_entries(home: Home, *, strict: bool = False) -> list[StoreEntry]:
     """Every entry with its size on disk and the runs that name it, largest first."""
-    users = _users(home)
+    users = _users(home, strict=strict)
     found = [
         StoreEntry(kind, path.name, path, _size(path), tuple(sorted(users.get(path.name, ()))))
         for kind in KINDS
@@ -53,7 +53,9 @@ def collect_garbage(home: Home, *, dry_run: bool) -> list[StoreEntry]:
 
     An entry that another process is building right now stays.
     """
-    unused = [entry for entry in store_entries(home) if not entry.used_by and not _being_built(entry)]
+    unused = [
+        entry for entry in store_entries(home, strict=True) if not entry.used_by and not _being_built(entry)
+    ]
     if not dry_run:
         for entry in unused:
             shutil.rmtree(entry.path)
@@ -74,11 +76,19 @@ def _being_built(entry: StoreEntry) -> bool:
     return False
 
 
-def _users(home: Home) -> dict[str, set[str]]:
-    """Digest -> names of runs; a dataset's corpus belongs to the dataset's runs."""
+def _users(home: Home, *, strict: bool) -> dict[str, set[str]]:
+    """Digest -> names of runs; a dataset's corpus belongs to the dataset's runs.
+
+    A run whose manifest is damaged may use anything: with *strict* its error is raised.
+    """
     users: dict[str, set[str]] = {}
     for name in list_runs(home.runs):
-        inputs = RunDirectory(home.runs / name).read()["inputs"]
+        try:
+            inputs = RunDirectory(home.runs / name).read()["inputs"]
+        except IntegrityError:
+            if strict:
+                raise
+            continue
         digests = {str(inputs["dataset"]), str(inputs["tokenizer"])}
         digests |= set(_parents(home.store / "datasets" / str(inputs["dataset"])))
         for digest in digests:

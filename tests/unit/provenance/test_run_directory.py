@@ -234,3 +234,20 @@ def test_a_summary_tells_how_far_a_run_is(opened, directory) -> None:
     assert state() == ("unfinished", 20)
     (directory.checkpoints / "step-00000040").mkdir()
     assert state() == ("trained", 40)
+
+
+@pytest.mark.parametrize("content", ["[1]", '{"format": 1}', '{"format": 1, "identity": null}'])
+def test_a_manifest_of_another_shape_is_named_and_only_its_row_is_damaged(
+    content: str, opened, directory
+) -> None:
+    from codex_ml.errors import IntegrityError
+    from codex_ml.provenance.index import list_summaries
+
+    opened()
+    directory.manifest.write_text(content, encoding="utf-8")
+    with pytest.raises(IntegrityError) as caught:
+        directory.read()
+    assert caught.value.code in ("run.damaged", "run.format")
+    assert [(row["run"], row["state"]) for row in list_summaries(directory.path.parent)] == [
+        ("small", "damaged")
+    ]

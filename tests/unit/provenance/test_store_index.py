@@ -32,7 +32,15 @@ def home(tmp_path: Path) -> Home:
     run = home.run("small")
     run.mkdir(parents=True)
     (run / "run.json").write_text(
-        json.dumps({"format": 1, "inputs": {"dataset": DATASET, "tokenizer": TOKENIZER}})
+        json.dumps(
+            {
+                **dict.fromkeys(("identity", "config", "resolved", "provenance"), {}),
+                **dict.fromkeys(("run_id", "identity_sha256"), "x"),
+                "format": 1,
+                "segments": [],
+                "inputs": {"dataset": DATASET, "tokenizer": TOKENIZER},
+            }
+        )
     )
     return home
 

@@ -24,7 +24,14 @@ def given_path(cfg: DataConfig) -> Path:
             code="data.path",
             next_step="set data.path to a file or folder",
         )
-    path = Path(cfg.path).expanduser()
+    path = Path(os.path.expanduser(cfg.path))  # noqa: PTH111 - leaves an unknown user's ~ as it is
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise DataError(
+            "data.path is neither a file nor a folder",
+            code="data.path",
+            got=path,
+            next_step="set data.path to a file or folder",
+        )
     if not path.exists():
         raise DataError(
             "data.path does not exist",

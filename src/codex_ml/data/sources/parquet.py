@@ -41,9 +41,12 @@ class ParquetSource(TableSource):
                 raise self.missing_field(field, name=name, where=0, fields=fields)
         number = 0
         for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=wanted):
-            texts = batch.column(self.cfg.text_field).to_pylist()
             group = self.cfg.group_field
-            groups = [None] * len(texts) if group is None else batch.column(group).to_pylist()
+            try:
+                texts = batch.column(self.cfg.text_field).to_pylist()
+                groups = [None] * len(texts) if group is None else batch.column(group).to_pylist()
+            except UnicodeDecodeError as error:
+                raise _damaged(name, error) from error
             for text, value in zip(texts, groups, strict=True):
                 number += 1
                 yield Row(number, text, value)
