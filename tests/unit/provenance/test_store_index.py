@@ -34,7 +34,7 @@ def home(tmp_path: Path) -> Home:
     (run / "run.json").write_text(
         json.dumps(
             {
-                **dict.fromkeys(("identity", "config", "resolved", "provenance"), {}),
+                **{name: {} for name in ("identity", "config", "resolved", "provenance")},
                 **dict.fromkeys(("run_id", "identity_sha256"), "x"),
                 "format": 1,
                 "segments": [],
