@@ -39,7 +39,8 @@ def test_the_rest_of_an_interrupted_uninstallation_does_no_harm(
 ) -> None:
     (tmp_path / "~umpy-2.0.dist-info").mkdir()
     monkeypatch.syspath_prepend(tmp_path)
-    canonical_json(capture_env())
+    record = capture_env()
+    assert json.loads(canonical_json(record)) == record
 
 
 def test_the_source_digest_changes_with_one_byte_of_code_or_config(tmp_path: Path, run) -> None:
