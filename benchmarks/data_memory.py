@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.data_config import TOKENIZER, data_config
@@ -65,7 +66,7 @@ def measure(megabytes: int = 1000) -> dict[str, float]:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def main(argv: list[str]) -> None:
+def main(argv: Sequence[str] = ()) -> None:
     if argv[:1] == ["--child"]:
         child(Path(argv[1]), Path(argv[2]))
         return
