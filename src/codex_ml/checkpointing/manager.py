@@ -4,45 +4,61 @@ from __future__ import annotations
 
 import logging
 import math
+import shutil
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from codex_ml.checkpointing.digest import weights_digest
-from codex_ml.checkpointing.reader import (
+from codex_ml.checkpointing.background import Background
+from codex_ml.checkpointing.layout import (
     FORMAT,
     MODEL,
     OPTIMIZER,
     STATE,
-    Checkpoint,
     list_checkpoints,
-    newest_good,
-    open_checkpoint,
+    name_of,
+    revision_of,
     step_of,
 )
-from codex_ml.checkpointing.retention import remove, sweep, to_keep
+from codex_ml.checkpointing.reader import Checkpoint, newest_good, open_checkpoint
+from codex_ml.checkpointing.retention import Kept, Retention, remove, sweep, to_keep
+from codex_ml.checkpointing.snapshot import Snapshot, SnapshotBuffers, on_host, tensors_digest
 from codex_ml.checkpointing.writer import write_tensors
-from codex_ml.core.publish import MANIFEST, read_json, staged, write_file, write_json
-from codex_ml.errors import IntegrityError
+from codex_ml.core.publish import MANIFEST, read_json, staged, write_file, write_json, writing
+from codex_ml.errors import CheckpointLoadError, IntegrityError, StorageError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 log = logging.getLogger(__name__)
+#: What a checkpoint needs beside its tensors: headers, state, manifest, directory entries.
+_SLACK_BYTES = 1 << 20
 
 
 class CheckpointManager:
     """The checkpoints below ``runs/<name>/checkpoints``.
 
-    One process at a time: the caller holds the run's lock. Raises StorageError when the disk
-    refuses, CheckpointLoadError when nothing can be trusted.
+    One process at a time: the caller holds the run's lock. *owner* goes into every manifest and must
+    be found in every checkpoint that is read (the run's id); *facts* go in to be read by people. With
+    *background* a save only copies the state; hashing, writing and verifying go on beside training,
+    one save in flight, and a failure comes up at the next `poll`, `save` or `wait`.
     """
 
-    def __init__(self, directory: Path, *, keep_last: int, keep_best: int) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        policy: Retention,
+        owner: Mapping[str, str] | None = None,
+        facts: Mapping[str, str] | None = None,
+        background: bool = False,
+    ) -> None:
         self.directory = directory
-        self.keep_last = keep_last
-        self.keep_best = keep_best
+        self.policy = policy
+        self._owner, self._facts = dict(owner or {}), dict(facts or {})
+        self._buffers = SnapshotBuffers() if background else None
+        self._background: Background[Checkpoint] = Background()
         if directory.is_dir():
             sweep(directory)
 
@@ -53,56 +69,147 @@ class CheckpointManager:
         model: Mapping[str, Tensor],
         optimizer: Mapping[str, Tensor],
         state: Mapping[str, Any],
-        metric: float | None,
-    ) -> Checkpoint:
-        """Publish one checkpoint, verify it, then prune. A good one of the same step stays as it is."""
-        target = self.directory / f"step-{step:08d}"
-        if target.exists():
-            return open_checkpoint(target)
-        ranked = metric if metric is not None and math.isfinite(metric) else None
-        meta: dict[str, Any] = {"format": FORMAT, "step": step, "metric": ranked}
-        with staged(target, meta=meta) as stage:
-            write_tensors(stage / MODEL, model)
-            write_tensors(stage / OPTIMIZER, optimizer)
-            write_json(stage / STATE, dict(state))
-            meta["weights_sha256"] = weights_digest(stage / MODEL)
-        checkpoint = open_checkpoint(target)
-        write_file(self.directory / "latest", target.name + "\n")
-        self.apply_retention()
-        return checkpoint
+        metrics: Mapping[str, float],
+        scheduled: bool = True,
+    ) -> Checkpoint | None:
+        """Publish one checkpoint, verify it, then prune; at once, or beside training (then None).
+
+        *metrics* are those of an evaluation of this very state; *scheduled* is false for a save that
+        a signal asked for. Raises StorageError when the disk refuses (before anything is written,
+        when it lacks the space), CheckpointLoadError when what was written is not the live state.
+        """
+        self._background.wait()
+        frozen = dict(state)
+        take = on_host if self._buffers is None else self._buffers.take
+        snapshot = take(model=model, optimizer=optimizer)
+        self._background.start(lambda: self._persist(step, snapshot, frozen, metrics, scheduled))
+        return self._background.wait() if self._buffers is None else None
+
+    def poll(self) -> None:
+        """Raise the failure of a save that has ended meanwhile."""
+        self._background.poll()
+
+    def wait(self) -> Checkpoint | None:
+        """Wait for the save in flight and return the checkpoint saved last, if any was."""
+        return self._background.wait()
 
     def load_latest(self) -> Checkpoint | None:
-        """The newest checkpoint that verifies, or None for a run without any."""
-        return newest_good(self.directory, set_aside=True)
+        """The newest checkpoint that verifies, or None for a run without any; bad ones are set aside.
+
+        Ends what a kill between save and pruning left undone.
+        """
+        checkpoint = newest_good(self.directory, set_aside=True, owner=self._owner)
+        if checkpoint is not None:
+            self._settle(checkpoint)
+        return checkpoint
 
     def resume_from(self, path: Path) -> Checkpoint:
         """A named checkpoint, verified. Later ones of the run are set aside: the run is here now."""
-        checkpoint = open_checkpoint(path)
+        checkpoint = open_checkpoint(path, owner=self._owner)
         for later in list_checkpoints(self.directory):
             if (step_of(later) or 0) > checkpoint.step:
                 log.warning("%s lies beyond step %d and is set aside", later.name, checkpoint.step)
                 later.rename(later.with_name(f".later-{later.name}-{uuid.uuid4().hex[:8]}"))
+        if checkpoint.path.parent.resolve() == self.directory.resolve():
+            self._settle(checkpoint)
         return checkpoint
 
-    def apply_retention(self) -> list[int]:
-        """Remove what the policy does not keep; returns the removed steps, oldest first."""
-        paths = {
-            step: path for path in list_checkpoints(self.directory) if (step := step_of(path)) is not None
+    def apply_retention(self) -> list[str]:
+        """Remove what the policy does not keep; returns the removed names, oldest first."""
+        paths = {self._kept(path): path for path in list_checkpoints(self.directory)}
+        keep, best = to_keep(paths, self.policy)
+        self._point("best", None if best is None or not self.policy.keep_best else paths[best])
+        gone = [
+            paths[item] for item in sorted(set(paths) - keep, key=lambda item: (item.step, item.revision))
+        ]
+        for path in gone:
+            remove(path)
+        return [path.name for path in gone]
+
+    def _settle(self, newest: Checkpoint) -> None:
+        self._point("latest", newest.path)
+        self.apply_retention()
+
+    def _point(self, name: str, target: Path | None) -> None:
+        pointer, text = self.directory / name, f"{target.name}\n" if target else ""
+        if target is None:
+            pointer.unlink(missing_ok=True)
+        elif not pointer.is_file() or pointer.read_bytes() != text.encode():
+            write_file(pointer, text)
+
+    def _kept(self, path: Path) -> Kept:
+        """What the policy sees; a manifest that cannot be read ranks nowhere and is left to the reader."""
+        value, scheduled = None, True
+        try:
+            manifest = read_json(path / MANIFEST)
+            value = manifest["metrics"].get(self.policy.metric)
+            scheduled = bool(manifest["scheduled"])
+        except (IntegrityError, FileNotFoundError, KeyError, TypeError, AttributeError):
+            value = None
+        ranked = float(value) if isinstance(value, (int, float)) else None
+        return Kept(step_of(path) or 0, revision_of(path), ranked, scheduled)
+
+    def _persist(
+        self,
+        step: int,
+        snapshot: Snapshot,
+        state: dict[str, Any],
+        metrics: Mapping[str, float],
+        scheduled: bool,
+    ) -> Checkpoint:
+        weights = tensors_digest(snapshot.model)
+        present = [path for path in list_checkpoints(self.directory) if step_of(path) == step]
+        if present and (same := _same(present[0], weights, state, scheduled)):
+            self._settle(same)
+            return same
+        target = self.directory / name_of(step, 1 + revision_of(present[0]) if present else 0)
+        self._check_space(snapshot, target)
+        meta: dict[str, Any] = {
+            "format": FORMAT,
+            "step": step,
+            "owner": self._owner,
+            "facts": self._facts,
+            "metrics": {name: value for name, value in metrics.items() if math.isfinite(value)},
+            "scheduled": scheduled,
+            "weights_sha256": weights,
+            "optimizer_sha256": tensors_digest(snapshot.optimizer),
         }
-        metrics = {step: _metric(path) for step, path in paths.items()}
-        keep, best = to_keep(metrics, keep_last=self.keep_last, keep_best=self.keep_best)
-        if best is not None and self.keep_best:
-            write_file(self.directory / "best", paths[best].name + "\n")
-        gone = sorted(set(paths) - keep)
-        for step in gone:
-            remove(paths[step])
-        return gone
+        with staged(target, meta=meta) as stage:
+            write_tensors(stage / MODEL, snapshot.model)
+            write_tensors(stage / OPTIMIZER, snapshot.optimizer)
+            write_json(stage / STATE, state)
+        try:
+            checkpoint = open_checkpoint(target, owner=self._owner)
+        except CheckpointLoadError as error:
+            target.rename(target.with_name(f".corrupt-{target.name}-{uuid.uuid4().hex[:8]}"))
+            raise CheckpointLoadError(
+                f"the save of step {step} did not put the live state on the disk",
+                code="checkpoint.stale",
+                got=error.what,
+                next_step="check the file system; the checkpoint before this one is untouched",
+            ) from error
+        self._settle(checkpoint)
+        return checkpoint
+
+    def _check_space(self, snapshot: Snapshot, target: Path) -> None:
+        with writing(self.directory):
+            self.directory.mkdir(parents=True, exist_ok=True)
+        needed, free = snapshot.nbytes + _SLACK_BYTES, shutil.disk_usage(self.directory).free
+        if needed > free:
+            raise StorageError(
+                f"no space left to write {target}",
+                code="storage.full",
+                got=f"{free / 1e6:,.0f} MB free",
+                wanted=f"{needed / 1e6:,.0f} MB",
+                next_step="free disk space (see `codex-ml store ls`) and run the same command again",
+            )
 
 
-def _metric(path: Path) -> float | None:
-    """The metric in a manifest; an unreadable manifest ranks nowhere and is left to the reader."""
+def _same(path: Path, weights: str, state: Mapping[str, Any], scheduled: bool) -> Checkpoint | None:
+    """The checkpoint at *path* when it already is what would be saved, good bytes included."""
     try:
-        value = read_json(path / MANIFEST).get("metric")
-    except (IntegrityError, FileNotFoundError):
+        found = open_checkpoint(path)
+    except CheckpointLoadError:
         return None
-    return None if value is None else float(value)
+    equal = found.weights == weights and found.state() == state and found.manifest["scheduled"] >= scheduled
+    return found if equal else None

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from codex_ml.checkpointing.digest import weights_digest
+from codex_ml.checkpointing.layout import FORMAT, MODEL, OPTIMIZER, STATE, list_checkpoints, step_of
 from codex_ml.core.publish import read_json, verify_directory, write_file
 from codex_ml.errors import CheckpointLoadError, IntegrityError
 
@@ -19,23 +19,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 log = logging.getLogger(__name__)
-FORMAT = 1
-MODEL, OPTIMIZER, STATE = "model.safetensors", "optimizer.safetensors", "state.json"
-_NAME = re.compile(r"^step-(\d{8})(?:\.r\d+)?$")
-
-
-def step_of(path: Path) -> int | None:
-    """The step in a checkpoint's name, or None for another directory."""
-    match = _NAME.match(path.name)
-    return int(match.group(1)) if match else None
-
-
-def list_checkpoints(directory: Path) -> list[Path]:
-    """Published checkpoints of a run, newest step first; not yet verified."""
-    if not directory.is_dir():
-        return []
-    found = [path for path in directory.iterdir() if path.is_dir() and step_of(path) is not None]
-    return sorted(found, key=lambda path: (step_of(path), path.name), reverse=True)
 
 
 @dataclass(frozen=True)
@@ -60,16 +43,17 @@ class Checkpoint:
         return state
 
     def model_tensors(self) -> dict[str, Tensor]:
-        return _load(self.path / MODEL)
+        return read_tensors(self.path / MODEL)
 
     def optimizer_tensors(self) -> dict[str, Tensor]:
-        return _load(self.path / OPTIMIZER)
+        return read_tensors(self.path / OPTIMIZER)
 
 
-def open_checkpoint(path: Path) -> Checkpoint:
+def open_checkpoint(path: Path, *, owner: Mapping[str, str] | None = None) -> Checkpoint:
     """Verify every byte of one checkpoint directory.
 
-    Raises CheckpointLoadError when it does not exist, is damaged, or is of a newer format.
+    Raises CheckpointLoadError when it does not exist, is damaged, is of a newer format, stands under
+    another step's name, or belongs to another *owner*.
     """
     if not path.is_dir():
         raise CheckpointLoadError(
@@ -80,11 +64,24 @@ def open_checkpoint(path: Path) -> Checkpoint:
         )
     try:
         manifest = verify_directory(path)
-        weights = weights_digest(path / MODEL) if manifest.get("format") == FORMAT else None
+        _check_format(path, manifest)
+        digests = {part: weights_digest(path / part) for part in (MODEL, OPTIMIZER)}
     except IntegrityError as error:
+        if isinstance(error, CheckpointLoadError):
+            raise
         raise CheckpointLoadError(error.what, code="checkpoint.damaged", next_step=error.next_step) from error
     except FileNotFoundError as error:  # a manifest that fits a directory without weights
         raise CheckpointLoadError(f"{path} is damaged: {error}", code="checkpoint.damaged") from error
+    for part, name in ((MODEL, "weights_sha256"), (OPTIMIZER, "optimizer_sha256")):
+        if digests[part] != manifest.get(name):
+            raise CheckpointLoadError(
+                f"{path}: the tensors of {part} are not those of the manifest", code="checkpoint.weights"
+            )
+    _check_place(path, manifest, owner or {})
+    return Checkpoint(path, manifest)
+
+
+def _check_format(path: Path, manifest: Mapping[str, Any]) -> None:
     if manifest.get("format") != FORMAT:
         raise CheckpointLoadError(
             f"{path} is of another checkpoint format",
@@ -93,15 +90,35 @@ def open_checkpoint(path: Path) -> Checkpoint:
             wanted=FORMAT,
             next_step="use the version of codex-ml that wrote it",
         )
-    if weights != manifest.get("weights_sha256"):
+
+
+def _check_place(path: Path, manifest: Mapping[str, Any], owner: Mapping[str, str]) -> None:
+    named = step_of(path)
+    if named is not None and named != manifest.get("step"):
         raise CheckpointLoadError(
-            f"{path}: the weights are not those of the manifest", code="checkpoint.weights"
+            f"{path} holds another step than its name says",
+            code="checkpoint.step",
+            got=manifest.get("step"),
+            wanted=named,
         )
-    return Checkpoint(path, manifest)
+    written_by = manifest.get("owner", {})
+    other = [name for name, value in owner.items() if written_by.get(name) != value]
+    if other:
+        raise CheckpointLoadError(
+            f"{path} was written by another run",
+            code="checkpoint.owner",
+            got=f"{other[0]}={written_by.get(other[0])}",
+            wanted=owner[other[0]],
+            next_step="start a new run from its weights with train.init_from=" + str(path),
+        )
 
 
 def newest_good(
-    directory: Path, *, set_aside: bool, report: Callable[[str], None] = log.warning
+    directory: Path,
+    *,
+    set_aside: bool,
+    owner: Mapping[str, str] | None = None,
+    report: Callable[[str], None] = log.warning,
 ) -> Checkpoint | None:
     """The newest checkpoint that verifies; bad ones are reported.
 
@@ -113,7 +130,8 @@ def newest_good(
     bad: list[tuple[Path, CheckpointLoadError]] = []
     for path in list_checkpoints(directory):
         try:
-            good = open_checkpoint(path)
+            _refuse_link(path)
+            good = open_checkpoint(path, owner=owner)
         except CheckpointLoadError as error:
             bad.append((path, error))
             continue
@@ -133,13 +151,20 @@ def newest_good(
     return None
 
 
+def _refuse_link(path: Path) -> None:
+    if path.is_symlink():
+        raise CheckpointLoadError(
+            f"{path} is a symbolic link and not a checkpoint", code="checkpoint.link", got=path.readlink()
+        )
+
+
 def _set_aside(path: Path, error: CheckpointLoadError) -> None:
     target = path.with_name(f".corrupt-{path.name}-{uuid.uuid4().hex[:8]}")
     os.rename(path, target)
     write_file(target / "REASON.txt", error.line() + "\n")
 
 
-def _load(path: Path) -> dict[str, Tensor]:
+def read_tensors(path: Path) -> dict[str, Tensor]:
     from safetensors.torch import load_file
 
     tensors: dict[str, Tensor] = load_file(path)

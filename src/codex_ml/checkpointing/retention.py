@@ -1,4 +1,4 @@
-"""Which checkpoints stay: the newest, the best, and nothing else."""
+"""Which checkpoints stay: the newest, the best, every n-th, and nothing else."""
 
 from __future__ import annotations
 
@@ -6,23 +6,58 @@ import math
 import os
 import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 
-def to_keep(
-    metrics: Mapping[int, float | None], *, keep_last: int, keep_best: int
-) -> tuple[set[int], int | None]:
-    """The steps to keep and the best step, from each checkpoint's metric (None or NaN: not ranked).
+@dataclass(frozen=True)
+class Retention:
+    """What is kept: the newest *keep_last*, the best *keep_best*, every *keep_every* steps (0: none)."""
 
-    Lower is better; of equal metrics the earlier step is the better one.
+    keep_last: int
+    keep_best: int
+    keep_every: int
+    metric: str
+    mode: Literal["min", "max"]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What the policy knows of one checkpoint.
+
+    *scheduled* is false for one that a signal asked for: it counts for nothing once a newer one is
+    there, so that an interrupted run keeps what an uninterrupted one keeps.
     """
-    newest = sorted(metrics, reverse=True)[:keep_last]
+
+    step: int
+    revision: int
+    value: float | None = None
+    scheduled: bool = True
+
+
+def to_keep(found: Iterable[Kept], policy: Retention) -> tuple[set[Kept], Kept | None]:
+    """The checkpoints to keep and the best one.
+
+    Of several revisions of a step the highest counts. A value that is None or NaN is not ranked; of
+    equal values the earlier step is the better one. The newest always stays.
+    """
+    latest: dict[int, Kept] = {}
+    for item in sorted(found, key=lambda item: (item.step, item.revision)):
+        latest[item.step] = item
+    if not latest:
+        return set(), None
+    newest = latest[max(latest)]
+    scheduled = [item for _, item in sorted(latest.items()) if item.scheduled]
+    sign = 1.0 if policy.mode == "min" else -1.0
     ranked = sorted(
-        (value, step) for step, value in metrics.items() if value is not None and not math.isnan(value)
+        (item for item in scheduled if item.value is not None and not math.isnan(item.value)),
+        key=lambda item: (sign * (item.value or 0.0), item.step),
     )
-    best = [step for _, step in ranked[:keep_best]]
-    return {*newest, *best}, (ranked[0][1] if ranked else None)
+    every = [item for item in scheduled if policy.keep_every and item.step % policy.keep_every == 0]
+    keep = {newest, *scheduled[-policy.keep_last :], *ranked[: policy.keep_best], *every}
+    return keep, (ranked[0] if ranked else None)
 
 
 def remove(path: Path) -> None:

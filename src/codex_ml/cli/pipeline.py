@@ -23,6 +23,7 @@ def run(
     config_dir: Path | None,
     resume_from: Path | None,
     fresh: bool,
+    accept: tuple[str, ...],
 ) -> None:
     """Run every stage: data, tokenizer, training, evaluation, samples, export, report.
 
@@ -35,10 +36,17 @@ def run(
     from codex_ml.pipeline.runner import run_codex_pipeline
 
     request = make_request(
-        invocation, overrides=overrides, config_dir=config_dir, resume_from=resume_from, fresh=fresh
+        invocation,
+        overrides=overrides,
+        config_dir=config_dir,
+        resume_from=resume_from,
+        fresh=fresh,
+        accept=accept,
     )
     work = run_codex_pipeline(request, reporter=invocation.reporter())
     assert work.outcome is not None
+    if not work.main:
+        return
     record = run_record(work.directory)
     record["already_finished"] = work.outcome.already_finished
     invocation.emit(record, run_summary(work.directory))

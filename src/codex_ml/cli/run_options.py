@@ -24,6 +24,13 @@ def run_options(function: Callable[..., Any]) -> Callable[..., Any]:
         type=click.Path(path_type=Path),
         help="Go on from this checkpoint directory instead of the newest one.",
     )(function)
+    function = click.option(
+        "--accept-change",
+        "accept",
+        multiple=True,
+        metavar="FIELD",
+        help="Go on although this field of the run's identity has changed; recorded, lowers the grade.",
+    )(function)
     return common_options(config_options(function))
 
 
@@ -34,8 +41,10 @@ def make_request(
     config_dir: Path | None,
     resume_from: Path | None,
     fresh: bool,
+    accept: tuple[str, ...],
 ) -> Request:
     """Compose the config and archive what --fresh replaces."""
+    from codex_ml.core.workers import is_main
     from codex_ml.errors import UsageError
     from codex_ml.pipeline.context import Request
 
@@ -55,9 +64,10 @@ def make_request(
         config=config,
         home=invocation.home,
         resume_from=resume_from,
+        accept=accept,
         network_allowed=invocation.network_allowed,
     )
-    if fresh:
+    if fresh and is_main():
         with request.directory.locked():
             moved = request.directory.archive()
         if moved is not None:

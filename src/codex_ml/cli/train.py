@@ -18,6 +18,7 @@ def command(
     config_dir: Path | None,
     resume_from: Path | None,
     fresh: bool,
+    accept: tuple[str, ...],
 ) -> None:
     """Train a run, or go on with it: the same command continues after any stop.
 
@@ -27,10 +28,17 @@ def command(
     from codex_ml.pipeline.runner import TRAIN_STAGES, run_codex_pipeline
 
     request = make_request(
-        invocation, overrides=overrides, config_dir=config_dir, resume_from=resume_from, fresh=fresh
+        invocation,
+        overrides=overrides,
+        config_dir=config_dir,
+        resume_from=resume_from,
+        fresh=fresh,
+        accept=accept,
     )
     work = run_codex_pipeline(request, reporter=invocation.reporter(), stages=TRAIN_STAGES)
     assert work.outcome is not None
+    if not work.main:
+        return
     checkpoint = work.outcome.checkpoint
     record = {
         "run": request.config.name,

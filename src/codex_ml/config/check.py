@@ -81,6 +81,22 @@ def _check_training(config: RunConfig) -> None:
             wanted="a divisor",
             next_step=f"try train.batch_size={runtime.shards * (train.batch_size // runtime.shards + 1)}",
         )
+    elastic = runtime.determinism == "elastic"
+    if elastic and runtime.shards & (runtime.shards - 1):
+        _refuse(
+            "an elastic run needs a power of two of shards",
+            code="config.elastic-shards",
+            got=f"runtime.shards={runtime.shards}",
+            wanted="1, 2, 4, 8, …",
+            next_step=f"try runtime.shards={1 << (runtime.shards.bit_length() - 1)}",
+        )
+    if elastic and runtime.sharding != "none":
+        _refuse(
+            "an elastic run keeps whole weights on every worker",
+            code="config.elastic-sharding",
+            got=f"runtime.sharding={runtime.sharding}",
+            wanted="runtime.sharding=none, or runtime.determinism=exact",
+        )
     if train.schedule.name != "constant" and train.schedule.warmup_steps >= train.steps:
         _refuse(
             "the warm-up is as long as the run",

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
+
+from codex_ml.errors import IntegrityError
+
+_BLOCK = 1 << 16
 
 
 def finite(value: Any) -> Any:
@@ -18,16 +23,38 @@ def finite(value: Any) -> Any:
     return value
 
 
+def last_line(path: Path, end: int) -> bytes:
+    """The line that ends at byte *end*, read from there backwards; with its newline if it has one."""
+    start, tail = end, b""
+    with path.open("rb") as stream:
+        while start > 0 and tail.rfind(b"\n", 0, len(tail) - 1) < 0:
+            size = min(_BLOCK, start)
+            start -= size
+            stream.seek(start)
+            tail = stream.read(size) + tail
+    return tail[tail.rfind(b"\n", 0, max(0, len(tail) - 1)) + 1 :]
+
+
 def repair(path: Path) -> int:
     """Cut a last line that a kill left unfinished. Returns the number of bytes cut."""
-    if not path.exists():
+    size = path.stat().st_size if path.exists() else 0
+    line = last_line(path, size) if size else b""
+    if not line or line.endswith(b"\n"):
         return 0
-    data = path.read_bytes()
-    keep = data.rfind(b"\n") + 1
-    if keep < len(data):
-        with path.open("r+b") as stream:
-            stream.truncate(keep)
-    return len(data) - keep
+    os.truncate(path, size - len(line))
+    return len(line)
+
+
+def cut_tail(path: Path, *, beyond: Callable[[bytes], bool]) -> None:
+    """Cut the lines at the end for which *beyond* holds; costs what is cut, however long the file is."""
+    if not path.exists():
+        return
+    repair(path)
+    end = size = path.stat().st_size
+    while end and beyond(line := last_line(path, end)):
+        end -= len(line)
+    if end < size:
+        os.truncate(path, end)
 
 
 def read(path: Path) -> Iterator[dict[str, Any]]:
@@ -37,20 +64,18 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
     with path.open("rb") as stream:
         for line in stream:
             if line.endswith(b"\n"):
-                yield json.loads(line)
+                yield parse_line(line, str(path))
 
 
-def keep_steps(path: Path, last_step: int) -> None:
-    """Drop every line whose ``step`` lies beyond *last_step*, so that no step appears twice."""
-    if not path.exists():
-        return
-    repair(path)
-    lines = path.read_bytes().splitlines(keepends=True)
-    kept = [line for line in lines if int(json.loads(line).get("step") or 0) <= last_step]
-    if len(kept) < len(lines):
-        temporary = path.with_name(f".tmp-{path.name}")
-        temporary.write_bytes(b"".join(kept))
-        temporary.replace(path)
+def parse_line(line: bytes, place: str) -> dict[str, Any]:
+    """One record. Raises IntegrityError, naming *place*, when it is none."""
+    try:
+        record = json.loads(line)
+    except ValueError as error:
+        raise IntegrityError(f"{place}: damaged", code="metrics.line", got=error) from error
+    if not isinstance(record, dict):
+        raise IntegrityError(f"{place}: damaged", code="metrics.line", got=record)
+    return record
 
 
 class NdjsonAppender:
@@ -65,6 +90,10 @@ class NdjsonAppender:
         text = json.dumps(finite(record), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
         self._stream.write(text + "\n")
         self._stream.flush()
+
+    def sync(self) -> None:
+        """Flush to the disk."""
+        os.fsync(self._stream.fileno())
 
     def close(self) -> None:
         self._stream.close()

@@ -162,7 +162,9 @@ def verify_directory(directory: Path) -> dict[str, Any]:
     """
     manifest = _read_manifest(directory)
     listed = manifest["files"]
-    present = {p.relative_to(directory).as_posix() for p in directory.rglob("*") if not p.is_dir()}
+    present = {
+        p.relative_to(directory).as_posix() for p in directory.rglob("*") if p.is_symlink() or not p.is_dir()
+    }
     for name in sorted(present - set(listed) - {MANIFEST}):
         raise _damaged(directory, f"{name} is not in the manifest")
     for name, row in sorted(listed.items()):

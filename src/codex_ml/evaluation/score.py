@@ -15,6 +15,7 @@ from torch import Tensor
 
 from codex_ml.data.packed import PackedSplit
 from codex_ml.interfaces.progress import Progress
+from codex_ml.interfaces.workers import Workers
 
 #: (inputs_BT, labels_BT) -> (negative log-likelihood sums_B, hits_B, counts_B), labels -100 ignored
 RowScorer = Callable[[Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
@@ -33,6 +34,11 @@ class SplitScore:
     def loss(self) -> float:
         """Mean negative log-likelihood in nats per token."""
         return float(np.sum(self.nll) / np.sum(self.tokens))
+
+    @property
+    def accuracy(self) -> float:
+        """Share of tokens predicted right."""
+        return float(np.sum(self.hits) / np.sum(self.tokens))
 
 
 def row_scorer(logits_of: Callable[[Tensor], Tensor]) -> RowScorer:
@@ -59,25 +65,40 @@ def score_split(
     max_rows: int,
     device: torch.device,
     progress: Progress | None = None,
+    workers: Workers | None = None,
+    before_batch: Callable[[], None] = lambda: None,
 ) -> SplitScore:
     """Score the rows of *split*, spread evenly when *max_rows* (not 0) is fewer than there are.
 
     Every batch has the same shape: the last one is filled up with rows whose labels are ignored.
+    Several *workers* take turns with the batches, and each gets the whole result: that of one worker,
+    bit for bit. *before_batch* may raise, to leave.
     """
     rows = split.eval_rows()
     wanted = rows if max_rows == 0 else min(rows, max_rows)
     indices = (np.arange(wanted, dtype=np.int64) * rows) // wanted
-    result = SplitScore([], [], [])
-    for start in range(0, wanted, batch_size):
-        part = indices[start : start + batch_size]
+    rank, size = (workers.rank, workers.size) if workers else (0, 1)
+    own: list[tuple[float, int, int]] = []
+    for turn in range(0, wanted, batch_size * size):
+        before_batch()
+        part = indices[turn + rank * batch_size :][:batch_size]  # empty for who has nothing left to do
         inputs_BT, labels_BT = _padded_batch(split, part, batch_size=batch_size, device=device)
-        nll_B, hits_B, counts_B = scorer(inputs_BT, labels_BT)
-        result.nll.extend(nll_B[: len(part)].tolist())
-        result.hits.extend(hits_B[: len(part)].tolist())
-        result.tokens.extend(counts_B[: len(part)].tolist())
+        columns = [values_B.tolist() for values_B in scorer(inputs_BT, labels_BT)]
+        own.extend(zip(*columns, strict=True))
         if progress is not None:
-            progress(start + len(part), wanted, "evaluation rows")
-    return result
+            progress(min(wanted, turn + batch_size * size), wanted, "evaluation rows")
+    rows_in_order = own if workers is None else _in_turns(own, workers, batch_size)
+    nll, hits, tokens = zip(*rows_in_order[:wanted], strict=True)
+    return SplitScore(list(nll), list(hits), list(tokens))
+
+
+def _in_turns(
+    own: list[tuple[float, int, int]], workers: Workers, batch_size: int
+) -> list[tuple[float, int, int]]:
+    """The rows of all workers in the order of the split; float64 holds every count exactly."""
+    flat = workers.gather([float(value) for row in own for value in row])
+    table = np.array(flat).reshape(workers.size, -1, batch_size, 3).swapaxes(0, 1).reshape(-1, 3)
+    return [(float(nll), int(hits), int(tokens)) for nll, hits, tokens in table]
 
 
 def _padded_batch(

@@ -66,7 +66,7 @@ def settle(target: Target, *, home: Home) -> None:
     """Threads and deterministic kernels as the target was trained with."""
     threads = target.config.runtime.threads
     apply_determinism(
-        exact=target.config.runtime.determinism == "exact",
+        mode=target.config.runtime.determinism,
         threads=usable_cores() if threads == "auto" else threads,
         compile_cache=home.compile_cache,
     )

@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 
-from codex_ml.checkpointing.reader import MODEL, newest_good, open_checkpoint, step_of
+from codex_ml.checkpointing.layout import MODEL, step_of
+from codex_ml.checkpointing.reader import newest_good, open_checkpoint
 from codex_ml.config.schema import RunConfig
 from codex_ml.config.validate import decode_saved
 from codex_ml.core.paths import Home

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from codex_ml.core.ndjson import NdjsonAppender, keep_steps, repair
+from codex_ml.core.ndjson import NdjsonAppender, cut_tail, parse_line, repair
 from codex_ml.core.publish import writing
 from codex_ml.errors import DataError
 
@@ -51,10 +52,30 @@ class NDJSONMetricsWriter:
     def close(self) -> None:
         self._appender.close()
 
+    def sync(self) -> None:
+        """Flush to the disk, before a checkpoint that counts on these records."""
+        with writing(self._path):
+            self._appender.sync()
+
     @staticmethod
-    def keep_steps(path: Path, last_step: int) -> None:
-        """Drop what lies beyond *last_step*, so that a resumed run has no step twice."""
-        keep_steps(path, last_step)
+    def cut(path: Path, *, resume_step: int, again: str | None) -> None:
+        """Drop what a resumed run writes again, so that no step appears twice.
+
+        That is what lies beyond *resume_step*, and at it the records of the split and phase *again*,
+        written "validation/train".
+        """
+
+        def beyond(line: bytes) -> bool:
+            record = parse_line(line, f"the end of {path}")
+            kind = f"{record.get('split')}/{record.get('phase')}"
+            return _written_again(int(record.get("step") or 0), kind, resume_step=resume_step, again=again)
+
+        with writing(path):
+            cut_tail(path, beyond=beyond)
+
+
+def _written_again(step: int, kind: str, *, resume_step: int, again: str | None) -> bool:
+    return step > resume_step or (step == resume_step and kind == again)
 
 
 class CSVMetricsWriter:
@@ -86,23 +107,26 @@ class CSVMetricsWriter:
     def close(self) -> None:
         self._stream.close()
 
+    def sync(self) -> None:
+        """Flush to the disk."""
+        with writing(self._path):
+            os.fsync(self._stream.fileno())
+
     @staticmethod
-    def keep_steps(path: Path, last_step: int) -> None:
-        """Drop the rows beyond *last_step*; raises DataError when the file has other columns."""
-        if not path.exists():
-            return
-        repair(path)
-        if path.stat().st_size == 0:
+    def cut(path: Path, *, resume_step: int, again: str | None) -> None:
+        """As for NDJSON; raises DataError when the file has other columns."""
+        if not path.exists() or path.stat().st_size == 0:
             return
         _check_columns(path)
-        with path.open(encoding="utf-8", newline="") as stream:
-            rows = list(csv.reader(stream))
-        kept = [row for row in rows[1:] if int(row[1]) <= last_step]
-        if len(kept) < len(rows) - 1:
-            temporary = path.with_name(f".tmp-{path.name}")
-            with temporary.open("w", encoding="utf-8", newline="") as stream:
-                csv.writer(stream, lineterminator="\n").writerows([rows[0], *kept])
-            temporary.replace(path)
+
+        def beyond(line: bytes) -> bool:
+            row = next(csv.reader([line.decode("utf-8", errors="replace")]))
+            if not row[1:2] or not row[1].isdigit():
+                return False  # the header
+            return _written_again(int(row[1]), f"{row[2]}/{row[3]}", resume_step=resume_step, again=again)
+
+        with writing(path):
+            cut_tail(path, beyond=beyond)
 
 
 def _check_columns(path: Path) -> None:

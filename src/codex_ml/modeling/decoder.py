@@ -104,6 +104,7 @@ class Block(nn.Module):
 
     def __init__(self, cfg: ModelConfig, *, layer: int) -> None:
         super().__init__()
+        self.dropout = cfg.dropout
         self.input_layernorm = RMSNorm(cfg.dim, eps=cfg.norm_eps)
         self.self_attn = Attention(cfg, layer=layer)
         self.post_attention_layernorm = RMSNorm(cfg.dim, eps=cfg.norm_eps)
@@ -117,8 +118,14 @@ class Block(nn.Module):
         dtype: torch.dtype,
         cache: KeyValueCache | None = None,
     ) -> Tensor:
-        x_BTD = x_BTD + self.self_attn(self.input_layernorm(x_BTD).to(dtype), cos_TE, sin_TE, cache)
-        out_BTD: Tensor = x_BTD + self.mlp(self.post_attention_layernorm(x_BTD).to(dtype))
+        attended_BTD = self.self_attn(self.input_layernorm(x_BTD).to(dtype), cos_TE, sin_TE, cache)
+        x_BTD = x_BTD + self._drop(attended_BTD)
+        return x_BTD + self._drop(self.mlp(self.post_attention_layernorm(x_BTD).to(dtype)))
+
+    def _drop(self, out_BTD: Tensor) -> Tensor:
+        """Residual dropout in training; its draws come from the seed of the micro-batch."""
+        if self.training and self.dropout:
+            return F.dropout(out_BTD, self.dropout)
         return out_BTD
 
 

@@ -26,6 +26,7 @@ class Request:
     config: RunConfig
     home: Home
     resume_from: Path | None = None
+    accept: tuple[str, ...] = ()
     network_allowed: bool = False
 
     @property
@@ -35,7 +36,10 @@ class Request:
 
 @dataclass
 class Work:
-    """The request and what the stages have made of it so far, in their order."""
+    """The request and what the stages have made of it so far, in their order.
+
+    *main* is false on the workers that only help to train.
+    """
 
     request: Request
     reporter: Reporter
@@ -44,6 +48,7 @@ class Work:
     record: dict[str, Any] = field(default_factory=dict)
     outcome: TrainOutcome | None = None
     target: Target | None = None
+    main: bool = True
     evaluation: Evaluation | None = None
     seconds: dict[str, float] = field(default_factory=dict)
 

@@ -30,6 +30,7 @@ def evaluate(work: Work) -> None:
         run_directory=work.directory.path,
         run_id=run_id,
         resume_step=work.target.step,
+        again="validation/eval",
     )
     tracker.write(work.evaluation.records(run_id=run_id, step=work.target.step))
     tracker.close()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 
-from codex_ml.interfaces.reporter import Reporter
+from codex_ml.core.workers import is_main
+from codex_ml.interfaces.reporter import Reporter, Silent
 from codex_ml.pipeline.context import Request, Work
 from codex_ml.pipeline.evaluate_stage import evaluate
 from codex_ml.pipeline.export_stage import export
@@ -23,12 +25,14 @@ ALL_STAGES: tuple[Stage, ...] = (prepare, train, evaluate, sample, export, resul
 def run_codex_pipeline(request: Request, *, reporter: Reporter, stages: Sequence[Stage] = ALL_STAGES) -> Work:
     """Run *stages* on the run of the request, as its only writer.
 
+    Among the workers of torchrun, rank 0 runs all stages and the others help to train.
+
     Run again after success, every stage finds its result and nothing is computed twice. Raises
     UsageError when the run's directory is locked or holds another run; Interrupted after a signal.
     """
-    work = Work(request=request, reporter=reporter)
-    with work.directory.locked():
-        for stage in stages:
+    work = Work(request=request, reporter=reporter if is_main() else Silent(), main=is_main())
+    with work.directory.locked() if work.main else nullcontext():
+        for stage in stages if work.main else TRAIN_STAGES:
             started = time.perf_counter()
             stage(work)
             work.seconds[stage.__name__] = round(time.perf_counter() - started, 3)

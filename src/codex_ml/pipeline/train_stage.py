@@ -2,65 +2,113 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from codex_ml.core.offline import network_denied
 from codex_ml.evaluation.target import find_target
 from codex_ml.modeling.size import model_size
 from codex_ml.pipeline.context import Work
+from codex_ml.pipeline.parent import Parent, find_parent
 from codex_ml.pipeline.plan import check_memory
 from codex_ml.provenance.determinism import DeterminismReport, apply_determinism, set_seed
-from codex_ml.provenance.environment import capture_env, usable_cores
+from codex_ml.provenance.environment import capture_env
 from codex_ml.provenance.git import git_state
-from codex_ml.provenance.run_directory import begin_segment, open_run
+from codex_ml.provenance.opening import Asked, begin_segment, lowered_since, open_run
+from codex_ml.training.distributed import World, joined
+from codex_ml.training.engines.native import Job
 from codex_ml.training.engines.native import train as train_native
-from codex_ml.training.resolve import ResolvedRun, resolve
+from codex_ml.training.resolve import ResolvedRun, resolve, resolve_threads
+from codex_ml.training.schedule import may_grow
 
 
 def train(work: Work) -> None:
     """Train the run of the request, or find it finished."""
     assert work.dataset is not None
-    config, request = work.config, work.request
     report = settle(work)
     vocab_size = work.dataset.tokenizer.vocab_size
-    work.resolved = resolve(config, vocab_size=vocab_size, before=_compiled_before(work))
-    check_memory(config, vocab_size=vocab_size)
-    environment = capture_env()
-    provenance = {
-        "environment": environment,
-        "git": git_state(Path.cwd()),
-        "offline": {"python_sockets_denied": network_denied(), "allowed": request.network_allowed},
-    }
-    work.record = open_run(
-        work.directory,
-        config=config,
-        resolved={**work.resolved.as_dict(), "grade": report.grade, "lowered_by": list(report.lowered_by)},
-        inputs={
-            "dataset": work.dataset.digest,
-            "tokenizer": work.dataset.tokenizer.digest,
-            "vocab_size": vocab_size,
-            "code": environment["codex_ml"]["source_sha256"],
-        },
-        provenance=provenance,
-    )
-    _announce(work, work.resolved, report)
-    work.outcome = train_native(
-        config,
-        resolved=work.resolved,
-        dataset=work.dataset.directory,
-        vocab_size=vocab_size,
-        directory=work.directory,
-        run_id=str(work.record["run_id"]),
-        resume_from=request.resume_from,
-        on_start=lambda step: begin_segment(
-            work.directory, work.record, from_step=step, config=config, provenance=provenance
-        ),
-        reporter=work.reporter,
-    )
+    work.resolved = resolve(work.config, vocab_size=vocab_size, before=_compiled_before(work))
+    check_memory(work.config, vocab_size=vocab_size)
+    parent = find_parent(work)
+    with joined(device=torch.device(work.resolved.device)) as world:
+        asked = _asked(work, work.resolved, report, parent)
+        _open(work, asked, world)
+        _announce(work, work.resolved, report)
+        work.outcome = train_native(
+            _job(work, work.resolved, parent, asked.provenance),
+            world=world,
+            resume_from=work.request.resume_from,
+            on_start=lambda step: begin_segment(work.directory, work.record, asked, from_step=step),
+            reporter=work.reporter,
+        )
     if work.outcome.already_finished:
         work.reporter.say(f"training is finished already (step {work.outcome.checkpoint.step})")
-    work.target = find_target(str(work.directory.path), home=request.home)
+    if work.main:
+        work.target = find_target(str(work.directory.path), home=work.request.home)
+
+
+def _open(work: Work, asked: Asked, world: World) -> None:
+    """Rank 0 opens the run; every worker gets its record."""
+    if world.is_main:
+        schedule = work.config.train.schedule
+        work.record = open_run(
+            work.directory,
+            asked,
+            accept=work.request.accept,
+            may_grow=functools.partial(may_grow, cfg=schedule),
+        )
+    work.record = world.share(work.record)
+
+
+def _asked(work: Work, resolved: ResolvedRun, report: DeterminismReport, parent: Parent | None) -> Asked:
+    assert work.dataset is not None
+    environment = capture_env()
+    inputs = {
+        "dataset": work.dataset.digest,
+        "tokenizer": work.dataset.tokenizer.digest,
+        "vocab_size": work.dataset.tokenizer.vocab_size,
+        "code": environment["codex_ml"]["source_sha256"],
+        "initial_weights": parent.weights_sha256 if parent else None,
+    }
+    return Asked(
+        config=work.config,
+        resolved={**resolved.as_dict(), "grade": report.grade, "lowered_by": list(report.lowered_by)},
+        inputs=inputs,
+        provenance={
+            "environment": environment,
+            "git": git_state(Path.cwd()),
+            "offline": {
+                "python_sockets_denied": network_denied(),
+                "allowed": work.request.network_allowed,
+            },
+        },
+        parents=[parent.as_dict()] if parent else [],
+    )
+
+
+def _job(work: Work, resolved: ResolvedRun, parent: Parent | None, provenance: Mapping[str, Any]) -> Job:
+    assert work.dataset is not None
+    git = provenance["git"]
+    facts = {
+        "identity_sha256": str(work.record["identity_sha256"]),
+        "code_sha256": str(work.record["inputs"]["code"]),
+        "commit": str(git.get("commit") or ""),
+        "dirty": str(git.get("dirty", "")),
+    }
+    return Job(
+        config=work.config,
+        resolved=resolved,
+        dataset=work.dataset.directory,
+        vocab_size=work.dataset.tokenizer.vocab_size,
+        directory=work.directory,
+        run_id=str(work.record["run_id"]),
+        facts=facts,
+        initial_weights=parent.weights if parent else None,
+    )
 
 
 def _compiled_before(work: Work) -> bool | None:
@@ -72,10 +120,9 @@ def _compiled_before(work: Work) -> bool | None:
 
 def settle(work: Work) -> DeterminismReport:
     """Threads, seeds and deterministic kernels for this process; the first thing that uses torch."""
-    runtime = work.config.runtime
     report = apply_determinism(
-        exact=runtime.determinism == "exact",
-        threads=usable_cores() if runtime.threads == "auto" else runtime.threads,
+        mode=work.config.runtime.determinism,
+        threads=resolve_threads(work.config),
         compile_cache=work.request.home.compile_cache,
     )
     set_seed(work.config.seed)
@@ -86,10 +133,12 @@ def _announce(work: Work, resolved: ResolvedRun, report: DeterminismReport) -> N
     assert work.dataset is not None
     size = model_size(work.config.model, vocab_size=work.dataset.tokenizer.vocab_size)
     how = "compiled" if resolved.compile else "not compiled"
+    report = report.lowered(*lowered_since(work.record))
     lowered = f" (lowered by {', '.join(report.lowered_by)})" if report.lowered_by else ""
+    workers = f", {resolved.workers} workers" if resolved.workers > 1 else ""
     facts: dict[str, Any] = {
         "model": f"{size.parameters / 1e6:.2f} M parameters",
-        "device": f"{resolved.device} ({resolved.device_name}), {resolved.threads} threads",
+        "device": f"{resolved.device} ({resolved.device_name}), {resolved.threads} threads{workers}",
         "dtype": f"{resolved.dtype}: {resolved.dtype_reason}",
         "step": f"{how}: {resolved.compile_reason}",
         "determinism": f"{report.grade}{lowered}",

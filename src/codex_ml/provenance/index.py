@@ -26,8 +26,7 @@ def _summary(directory: RunDirectory) -> dict[str, Any]:
         return {"run": directory.name, "state": "damaged", "step": 0, **empty}
     result = record.get("result") or {}
     metrics = result.get("metrics", {})
-    steps = [int(path.name[5:13]) for path in directory.checkpoints.glob("step-*") if path.is_dir()]
-    step = max(steps, default=0)
+    step = directory.newest_step()
     planned = record["config"]["train"]["steps"]
     state = "finished" if result else "trained" if step >= planned else "unfinished"
     return {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from codex_ml.errors import CodexError
@@ -42,40 +42,54 @@ class CompositeTracker:
 
     def write(self, records: Sequence[MetricRecord]) -> None:
         """Hand records to every sink that still works."""
-        for name, sink in list(self._sinks.items()):
-            try:
-                for record in records:
-                    sink.write(record)
-            except (OSError, CodexError) as error:
-                if name == _TRUTH:
-                    raise
-                log.warning("the tracker '%s' failed and is left out: %s", name, error)
-                self.failed[name] = str(error)
-                del self._sinks[name]
+
+        def hand_over(sink: Tracker) -> None:
+            for record in records:
+                sink.write(record)
+
+        for name in list(self._sinks):
+            self._attempt(name, hand_over)
+
+    def sync(self) -> None:
+        """Flush every sink, before a checkpoint that counts on its records."""
+        for name in list(self._sinks):
+            self._attempt(name, lambda sink: sink.sync())
 
     def close(self) -> None:
         """Close every sink, also after one of them fails; the truth's own failure is raised last."""
         failure: Exception | None = None
-        for name, sink in self._sinks.items():
+        for name in list(self._sinks):
             try:
-                sink.close()
+                self._attempt(name, lambda sink: sink.close())
             except (OSError, CodexError) as error:
-                if name == _TRUTH:
-                    failure = error
-                    continue
-                log.warning("the tracker '%s' failed and is left out: %s", name, error)
-                self.failed[name] = str(error)
+                failure = error
         if failure is not None:
             raise failure
 
+    def _attempt(self, name: str, act: Callable[[Tracker], None]) -> None:
+        """Let one sink act; its failure leaves it out, that of the truth is raised."""
+        try:
+            act(self._sinks[name])
+        except (OSError, CodexError) as error:
+            if name == _TRUTH:
+                raise
+            log.warning("the tracker '%s' failed and is left out: %s", name, error)
+            self.failed[name] = str(error)
+            del self._sinks[name]
+
 
 def open_trackers(
-    names: Sequence[str], *, run_directory: Path, run_id: str, resume_step: int
+    names: Sequence[str], *, run_directory: Path, run_id: str, resume_step: int, again: str | None = None
 ) -> CompositeTracker:
     """Open the run's sinks; ``ndjson`` is always among them.
+
+    Records beyond *resume_step* are dropped, and those at it whose split and phase
+    are *again* ("validation/train").
 
     Raises NotFoundError for an unknown name, StorageError when the truth cannot be written.
     """
     factories = {name: registry_for("trackers").get(name) for name in dict.fromkeys((_TRUTH, *names))}
-    sinks = {name: make(run_directory, resume_step=resume_step) for name, make in factories.items()}
+    sinks = {
+        name: make(run_directory, resume_step=resume_step, again=again) for name, make in factories.items()
+    }
     return CompositeTracker(sinks, run_id=run_id)

@@ -8,9 +8,9 @@ from codex_ml.metrics import CSVMetricsWriter
 
 
 class CsvTracker(CSVMetricsWriter):
-    """Writes ``metrics.csv``; drops rows beyond *resume_step* first."""
+    """Writes ``metrics.csv``; first drops the rows that a resumed run writes again."""
 
-    def __init__(self, run_directory: Path, *, resume_step: int) -> None:
+    def __init__(self, run_directory: Path, *, resume_step: int, again: str | None = None) -> None:
         path = run_directory / "metrics.csv"
-        self.keep_steps(path, resume_step)
+        self.cut(path, resume_step=resume_step, again=again)
         super().__init__(path)

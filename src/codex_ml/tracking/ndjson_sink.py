@@ -8,9 +8,9 @@ from codex_ml.metrics import NDJSONMetricsWriter
 
 
 class NdjsonTracker(NDJSONMetricsWriter):
-    """Writes ``metrics.ndjson``; drops records beyond *resume_step* first."""
+    """Writes ``metrics.ndjson``; first drops the records that a resumed run writes again."""
 
-    def __init__(self, run_directory: Path, *, resume_step: int) -> None:
+    def __init__(self, run_directory: Path, *, resume_step: int, again: str | None = None) -> None:
         path = run_directory / "metrics.ndjson"
-        self.keep_steps(path, resume_step)
+        self.cut(path, resume_step=resume_step, again=again)
         super().__init__(path)

@@ -13,18 +13,20 @@ import torch
 from codex_ml.config.schema import RunConfig
 from codex_ml.data.order import batch_rows
 from codex_ml.data.packed import PackedSplit
+from codex_ml.training.distributed import World
 from codex_ml.training.step import MicroBatch
 
 
 class StepBatches:
     """Rows of the train split in the order of the seed; holds no position."""
 
-    def __init__(self, split: PackedSplit, *, config: RunConfig, device: torch.device) -> None:
+    def __init__(self, split: PackedSplit, *, config: RunConfig, device: torch.device, world: World) -> None:
         self._split = split
         self._seed = config.seed
         self._batch_size = config.train.batch_size
         self._shards = config.runtime.shards
         self._device = device
+        self._world = world
 
     def rows(self, step: int) -> np.ndarray:
         """Row numbers of the step, in order."""
@@ -35,11 +37,13 @@ class StepBatches:
         return hashlib.sha256(self.rows(step).astype("<i8").tobytes()).hexdigest()
 
     def __call__(self, step: int) -> list[MicroBatch]:
-        """The micro-batches of one step, equal in shape."""
+        """This worker's micro-batches of one step, equal in shape."""
         shards = np.split(self.rows(step), self._shards)
-        return [self._micro_batch(rows) for rows in shards]
+        count = self._shards // self._world.size
+        first = self._world.rank * count
+        return [self._micro_batch(shards[k], k) for k in range(first, first + count)]
 
-    def _micro_batch(self, rows: np.ndarray) -> MicroBatch:
+    def _micro_batch(self, rows: np.ndarray, shard: int) -> MicroBatch:
         tokens = torch.from_numpy(self._split.batch(rows).astype(np.int64)).to(self._device)
         inputs_BT, labels_BT = tokens[:, :-1].contiguous(), tokens[:, 1:].contiguous()
-        return MicroBatch(inputs_BT, labels_BT, labels_BT.numel())
+        return MicroBatch(inputs_BT, labels_BT, labels_BT.numel(), shard)

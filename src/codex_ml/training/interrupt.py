@@ -1,34 +1,40 @@
-"""SIGTERM and SIGINT as a flag, looked at between steps; nothing is saved inside a handler."""
+"""Signals as flags, looked at between micro-batches; nothing is saved inside a handler."""
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 
-class StopRequest:
-    """Whether somebody asked the run to stop."""
+class Signals:
+    """What was asked of the run from outside: to stop, or to save and go on."""
 
     def __init__(self) -> None:
-        self.signal: str | None = None
+        self.stop: str | None = None
+        self.save = False
 
     def receive(self, number: int, _frame: FrameType | None) -> None:
-        """Remember the first signal; a second SIGINT leaves at once."""
-        if self.signal is not None and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        self.signal = signal.Signals(number).name
+        """Remember the first request to stop; a second SIGINT leaves at once."""
+        if number == signal.SIGUSR1:
+            self.save = True
+            return
+        if self.stop is not None and number == signal.SIGINT:
+            os.write(2, b"error: interrupted twice; what was saved before is untouched [interrupted]\n")
+            os._exit(75)
+        self.stop = self.stop or signal.Signals(number).name
 
 
 @contextmanager
-def stop_requests() -> Iterator[StopRequest]:
+def received() -> Iterator[Signals]:
     """Install the handlers for the block and put the old ones back."""
-    request = StopRequest()
-    numbers = (signal.SIGTERM, signal.SIGINT)
-    previous = {number: signal.signal(number, request.receive) for number in numbers}
+    signals = Signals()
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+    previous = {number: signal.signal(number, signals.receive) for number in numbers}
     try:
-        yield request
+        yield signals
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

@@ -10,32 +10,36 @@ from pathlib import Path
 from typing import Any
 
 from codex_ml.core.digest import canonical_json
-from codex_ml.core.ndjson import repair
+from codex_ml.core.ndjson import last_line
 from codex_ml.core.publish import writing
 from codex_ml.errors import IntegrityError
 
 
 class Journal:
-    """Appends lines; on opening it cuts a torn line and everything beyond the loaded step."""
+    """Appends lines; on opening it cuts what lies beyond the loaded step.
 
-    def __init__(self, path: Path, *, resume_step: int, head: str) -> None:
+    *length* and *head* come from the checkpoint, so opening costs the same at any step. Raises
+    IntegrityError, before anything is cut, when the file is not the one that the checkpoint continues.
+    """
+
+    def __init__(self, path: Path, *, length: int, head: str) -> None:
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            repair(path)
-        length, found = _up_to(path, resume_step)
-        if found != head:  # before anything is cut: a foreign journal stays whole
+            size = path.stat().st_size if path.exists() else 0
+        found = _head_at(path, length) if 0 < length <= size else ""
+        if size < length or found != head:
             raise IntegrityError(
                 f"{path} is not the journal that the checkpoint continues",
                 code="journal.chain",
-                got=found[:12] or "an empty journal",
-                wanted=head[:12] or "an empty journal",
+                got=found[:12] or f"{size} bytes",
+                wanted=f"{head[:12]} at byte {length}" if head else "an empty journal",
                 next_step="restore the file, or start again with --fresh",
             )
         self._path = path
         with writing(path):
             self._stream = path.open("a", encoding="utf-8")
             self._stream.truncate(length)
-        self.head = head
+        self.head, self.length = head, length
 
     def append(self, *, step: int, samples: str, loss: float, grad_norm: float, skipped: bool) -> None:
         """Add one step; floats as hex, so that equal text means equal bits."""
@@ -52,6 +56,7 @@ class Journal:
             self._stream.write(line + "\n")
             self._stream.flush()
         self.head = hashlib.sha256(line.encode()).hexdigest()
+        self.length += len(line.encode()) + 1
 
     def sync(self) -> None:
         """Flush to the disk; called before a checkpoint that continues these lines."""
@@ -63,31 +68,28 @@ class Journal:
 
 
 def read_journal(path: Path) -> Iterator[dict[str, Any]]:
-    """Every line, its chain checked. Raises IntegrityError at the first line that breaks it."""
-    previous = ""
-    for number, line in enumerate(path.read_bytes().splitlines(), 1):
-        record = _parse(line, f"{path}:{number}")
-        if record["previous"] != previous:
-            raise IntegrityError(f"{path}:{number} does not continue the line before", code="journal.chain")
-        previous = hashlib.sha256(line).hexdigest()
-        yield record
+    """Every whole line, its chain checked. Raises IntegrityError at the first line that breaks it.
+
+    A last line without its end is what a kill left; a resume cuts it.
+    """
+    previous, step = "", 0
+    with path.open("rb") as stream:
+        for number, raw in enumerate(stream, 1):
+            if not raw.endswith(b"\n"):
+                return
+            record = _parse(raw, f"{path}:{number}")
+            if record["previous"] != previous or record["step"] != step + 1:
+                raise IntegrityError(
+                    f"{path}:{number} does not continue the line before", code="journal.chain"
+                )
+            previous, step = hashlib.sha256(raw[:-1]).hexdigest(), step + 1
+            yield record
 
 
-def last_head(path: Path) -> str:
-    """sha256 of the last line, or "" for an empty journal."""
-    lines = path.read_bytes().splitlines() if path.exists() else []
-    return hashlib.sha256(lines[-1]).hexdigest() if lines else ""
-
-
-def _up_to(path: Path, step: int) -> tuple[int, str]:
-    """Bytes of the lines up to *step*, and the head there."""
-    length, head = 0, ""
-    lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
-    for number, line in enumerate(lines, 1):
-        if _parse(line, f"{path}:{number}")["step"] > step:
-            break
-        length, head = length + len(line), hashlib.sha256(line.rstrip(b"\n")).hexdigest()
-    return length, head
+def _head_at(path: Path, length: int) -> str:
+    """sha256 of the line that ends at byte *length*, or "" where none does."""
+    line = last_line(path, length)
+    return hashlib.sha256(line[:-1]).hexdigest() if line.endswith(b"\n") else ""
 
 
 def _parse(line: bytes, place: str) -> dict[str, Any]:

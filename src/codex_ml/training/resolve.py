@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from codex_ml.config.schema import RunConfig
+from codex_ml.core.workers import local_count, local_rank, worker_count
 from codex_ml.errors import ConfigError
 from codex_ml.modeling.size import model_size
 from codex_ml.provenance.environment import cpu_name, usable_cores
@@ -35,6 +36,7 @@ class ResolvedRun:
     torch_build: str
     python: str
     determinism: str
+    workers: int
 
     @property
     def torch_dtype(self) -> torch.dtype:
@@ -51,6 +53,7 @@ def resolve(config: RunConfig, *, vocab_size: int, before: bool | None) -> Resol
     change, so "auto" stays what it became.
     """
     device = resolve_device(config.runtime.device)
+    check_workers(config, worker_count())
     dtype, dtype_reason = resolve_dtype(config.runtime.dtype, device)
     compiled, compile_reason = _compile(config, device, vocab_size, before)
     cuda = device.startswith("cuda")
@@ -61,18 +64,45 @@ def resolve(config: RunConfig, *, vocab_size: int, before: bool | None) -> Resol
         dtype_reason=dtype_reason,
         compile=compiled,
         compile_reason=compile_reason,
-        threads=usable_cores() if config.runtime.threads == "auto" else config.runtime.threads,
+        threads=resolve_threads(config),
         cpu_capability=torch.backends.cpu.get_cpu_capability(),
         torch_build=torch.__version__,
         python=platform.python_version(),
         determinism=config.runtime.determinism,
+        workers=worker_count(),
     )
+
+
+def check_workers(config: RunConfig, workers: int) -> None:
+    """Raise ConfigError when the shards of a step do not spread evenly over the workers."""
+    shards, elastic = config.runtime.shards, config.runtime.determinism == "elastic"
+    if shards % workers or (elastic and workers & (workers - 1)):
+        raise ConfigError(
+            f"{workers} workers cannot share the {shards} shards of a step evenly",
+            code="config.workers",
+            got=f"runtime.shards={shards}, {workers} workers",
+            wanted="a power of two that divides runtime.shards" if elastic else "a divisor of runtime.shards",
+            next_step="start another number of workers, or set runtime.shards (a new run)",
+        )
+
+
+def resolve_threads(config: RunConfig) -> int:
+    """CPU threads of this worker: elastic runs take one unless told, others share the machine's cores.
+
+    The number of threads can change bits, so in an elastic run it never follows from that of workers.
+    """
+    asked = config.runtime.threads
+    if asked != "auto":
+        return asked
+    return 1 if config.runtime.determinism == "elastic" else max(1, usable_cores() // local_count())
 
 
 def resolve_device(asked: str) -> str:
     """The device that *asked* means here. Raises ConfigError when it is absent."""
     if asked == "auto":
-        return "cuda:0" if torch.cuda.is_available() else "cpu"
+        return f"cuda:{local_rank()}" if torch.cuda.is_available() else "cpu"
+    if asked == "cuda" and local_count() > 1:
+        asked = f"cuda:{local_rank()}"
     if asked.startswith("cuda"):
         index = int(asked.partition(":")[2] or 0)
         present = torch.cuda.device_count()

@@ -7,6 +7,16 @@ import math
 from codex_ml.config.schema import ScheduleConfig
 
 
+def may_grow(before: int, after: int, done: int, *, cfg: ScheduleConfig) -> bool:
+    """Whether a run of *before* steps may go on to *after*: its *done* steps are the same in both."""
+    if cfg.name == "constant":
+        return True
+    return all(
+        lr_scale(step, steps=before, cfg=cfg) == lr_scale(step, steps=after, cfg=cfg)
+        for step in range(cfg.warmup_steps, done)
+    )
+
+
 def lr_scale(step: int, *, steps: int, cfg: ScheduleConfig) -> float:
     """The share of the peak learning rate for the update number *step* (0-based) of *steps*.
 

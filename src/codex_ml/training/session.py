@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
+from torch import nn
 
-from codex_ml.checkpointing import Checkpoint, CheckpointManager
+from codex_ml.checkpointing import Checkpoint
+from codex_ml.checkpointing.reader import read_tensors
 from codex_ml.config.schema import RunConfig
 from codex_ml.data.packed import PackedSplit
 from codex_ml.errors import CheckpointLoadError, DataError
@@ -19,6 +21,7 @@ from codex_ml.registry import registry_for
 from codex_ml.training.allocator import keep_freed_memory
 from codex_ml.training.batches import StepBatches
 from codex_ml.training.compiled import training_loss
+from codex_ml.training.distributed import ALONE, World
 from codex_ml.training.loop import Trainee
 from codex_ml.training.optim import Optimizers
 from codex_ml.training.resolve import ResolvedRun
@@ -34,9 +37,20 @@ class Session:
     batches: StepBatches
     validation: PackedSplit | None
     device: torch.device
+    world: World
 
-    def evaluate(self) -> dict[str, float]:
-        """Validation loss and perplexity on at most ``eval.max_rows`` rows."""
+    def evaluation_due(self) -> bool:
+        """Whether the state is one to be evaluated and has not been."""
+        progress, every = self.trainee.progress, self.config.eval.every
+        if not every or not progress.step or progress.evaluated:
+            return False
+        return progress.step % every == 0 or progress.step == self.config.train.steps
+
+    def evaluate(self, *, before_batch: Callable[[], None]) -> dict[str, float]:
+        """Validation loss, perplexity and accuracy on at most ``eval.max_rows`` rows.
+
+        *before_batch* may raise, to leave an evaluation that is then done again.
+        """
         assert self.validation is not None
         model = self.trainee.model
         model.eval()
@@ -46,22 +60,40 @@ class Session:
             batch_size=self.config.eval.batch_size,
             max_rows=self.config.eval.max_rows,
             device=self.device,
+            workers=self.world,
+            before_batch=before_batch,
         )
         model.train()
-        return {"loss": score.loss, "perplexity": perplexity(score.loss)}
+        return {
+            "loss": score.loss,
+            "perplexity": perplexity(score.loss),
+            "token_accuracy": score.accuracy,
+        }
 
 
-def build_session(config: RunConfig, *, resolved: ResolvedRun, dataset: Path, vocab_size: int) -> Session:
-    """A run at step 0: model with its seeded weights, optimizers, data.
+def build_session(
+    config: RunConfig,
+    *,
+    resolved: ResolvedRun,
+    dataset: Path,
+    vocab_size: int,
+    world: World = ALONE,
+    initial_weights: Path | None = None,
+) -> Session:
+    """A run at step 0: model with its seeded (or given) weights, optimizers, data.
 
-    Raises DataError when the train split has fewer rows than one batch.
+    Raises DataError when the train split has fewer rows than one batch, CheckpointLoadError when
+    *initial_weights* do not fit the model.
     """
     device = torch.device(resolved.device)
     keep_freed_memory()
     model = registry_for("models").get(config.model.name)(
         config.model, vocab_size=vocab_size, compute_dtype=resolved.torch_dtype
     )
-    initialise(model, seed=config.seed)
+    if initial_weights is None:
+        initialise(model, seed=config.seed)
+    else:
+        load_weights(model, read_tensors(initial_weights))
     model.to(device)
     model.recompute = config.train.activation_checkpointing
     objective = registry_for("objectives").get(config.objective.name)
@@ -83,16 +115,15 @@ def build_session(config: RunConfig, *, resolved: ResolvedRun, dataset: Path, vo
     return Session(
         config=config,
         trainee=trainee,
-        batches=StepBatches(train, config=config, device=device),
+        batches=StepBatches(train, config=config, device=device, world=world),
         validation=PackedSplit.open(dataset, "validation") if config.eval.every else None,
         device=device,
+        world=world,
     )
 
 
-def restore(session: Session, checkpoint: Checkpoint) -> None:
-    """Put a session into the state of a checkpoint. Raises CheckpointLoadError for any odd part."""
-    model, progress = session.trainee.model, session.trainee.progress
-    tensors = checkpoint.model_tensors()
+def load_weights(model: nn.Module, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Put *tensors* into the model. Raises CheckpointLoadError, naming them, when names or shapes differ."""
     own = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     stored = {name: tuple(value.shape) for name, value in tensors.items()}
     if own != stored:
@@ -100,31 +131,18 @@ def restore(session: Session, checkpoint: Checkpoint) -> None:
         raise CheckpointLoadError(
             "the checkpoint holds other weights than this model has",
             code="checkpoint.model",
-            got=", ".join(odd[:4]),
+            got=", ".join(f"{name} {stored.get(name)}" for name in odd[:4]),
+            wanted=", ".join(f"{name} {own.get(name)}" for name in odd[:4]),
         )
     model.load_state_dict(tensors)
-    loaded = Progress.from_dict(checkpoint.state())
+
+
+def restore(session: Session, checkpoint: Checkpoint) -> None:
+    """Put a session into the state of a checkpoint. Raises CheckpointLoadError for any odd part."""
+    load_weights(session.trainee.model, checkpoint.model_tensors())
+    progress, loaded = session.trainee.progress, Progress.from_dict(checkpoint.state())
     stored_state = checkpoint.optimizer_tensors()
     if stored_state or loaded.step > loaded.skipped:  # before its first update an optimizer has no state
         session.trainee.optimizers.load_tensors(stored_state)
     for name, value in loaded.as_dict().items():
         setattr(progress, name, value)
-
-
-def save(session: Session, manager: CheckpointManager) -> Checkpoint:
-    """Publish the present state; its metric is that of an evaluation at this very step, if any."""
-    progress = session.trainee.progress
-    metric: Any = None
-    if progress.last_evaluation.get("step") == progress.step:
-        metric = progress.last_evaluation[session.config.checkpoint.metric]
-    return manager.save(
-        progress.step,
-        model=_host(session.trainee.model.state_dict()),
-        optimizer=_host(session.trainee.optimizers.tensors()),
-        state=progress.as_dict(),
-        metric=metric,
-    )
-
-
-def _host(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}

@@ -16,6 +16,7 @@ class Progress:
     step: int = 0
     tokens: int = 0
     samples: int = 0
+    micro_steps: int = 0
     skipped: int = 0
     recent_losses: list[float] = field(default_factory=list)
     best_loss: float | None = None
@@ -23,6 +24,12 @@ class Progress:
     last_evaluation: dict[str, float] = field(default_factory=dict)
     stopped_early: bool = False
     journal_head: str = ""
+    journal_bytes: int = 0
+
+    @property
+    def evaluated(self) -> bool:
+        """Whether the last evaluation was one of this very state."""
+        return self.last_evaluation.get("step") == self.step
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -22,4 +22,5 @@ class ModelConfig:
     rope_theta: Annotated[float, key("base of the rotary position frequencies", gt=1)]
     norm_eps: Annotated[float, key("epsilon of RMSNorm", gt=0, lt=1)]
     tie_embeddings: Annotated[bool, key("share the input embedding with the output layer")]
+    dropout: Annotated[float, key("share of each block's outputs dropped in training", ge=0, lt=1)]
     init_std: Annotated[float, key("standard deviation of initial weights", gt=0, lt=1)]

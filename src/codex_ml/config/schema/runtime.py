@@ -18,5 +18,11 @@ class RuntimeConfig:
     ]
     compile: Annotated[Literal["auto"] | bool, key("torch.compile: auto where a compiler works and it pays")]
     threads: Annotated[Literal["auto"] | int, key("CPU threads; auto: one per usable core")]
-    determinism: Annotated[Literal["exact", "fast"], key("exact: equal bits each time; fast: no promise")]
-    shards: Annotated[int, key("micro-batches per step; divides train.batch_size", ge=1)]
+    determinism: Annotated[
+        Literal["exact", "elastic", "fast"],
+        key("exact: equal bits each time; elastic: also on any number of workers; fast: no promise"),
+    ]
+    shards: Annotated[int, key("micro-batches per step, over all workers; divides train.batch_size", ge=1)]
+    sharding: Annotated[
+        Literal["none", "fsdp2"], key("fsdp2: every worker holds a part of weights and optimizer state")
+    ]

@@ -60,6 +60,10 @@ class TrainConfig:
     batch_size: Annotated[int, key("rows per optimizer step", ge=1, le=1 << 24)]
     clip_norm: Annotated[float, key("gradients are scaled down to this norm", gt=0)]
     activation_checkpointing: Annotated[bool, key("recompute blocks in backward to save memory")]
+    init_from: Annotated[
+        str | None,
+        key("run, checkpoint or export whose weights training starts from; null: random", role="operational"),
+    ]
     log_every: Annotated[
         int, key("steps between progress lines and metric records", role="operational", ge=1)
     ]

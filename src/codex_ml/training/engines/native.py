@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from codex_ml.checkpointing import Checkpoint, CheckpointManager
+from codex_ml.checkpointing import Checkpoint
 from codex_ml.config.schema import RunConfig
-from codex_ml.errors import Interrupted
-from codex_ml.interfaces.reporter import Reporter, TrainLine
-from codex_ml.monitoring.memory import process_memory
+from codex_ml.errors import TrainingError
+from codex_ml.interfaces.reporter import Reporter
 from codex_ml.provenance.run_directory import RunDirectory
-from codex_ml.tracking.composite import CompositeTracker, open_trackers
-from codex_ml.training.interrupt import StopRequest, stop_requests
-from codex_ml.training.journal import Journal
-from codex_ml.training.loop import StepInfo, run_steps
+from codex_ml.training.between import Between
+from codex_ml.training.distributed import World
+from codex_ml.training.interrupt import received
+from codex_ml.training.loop import Method, run_steps
 from codex_ml.training.resolve import ResolvedRun
-from codex_ml.training.session import Session, build_session, restore, save
+from codex_ml.training.session import Session, build_session, restore
+from codex_ml.training.step import Abandoned, Order
+from codex_ml.training.store import CheckpointStore
+
+#: determinism -> in which order gradients are summed
+ORDERS: Mapping[str, Order] = {"exact": "sequence", "elastic": "tree", "fast": "any"}
 
 
 @dataclass(frozen=True)
@@ -30,159 +34,103 @@ class TrainOutcome:
     already_finished: bool
 
 
+@dataclass(frozen=True)
+class Job:
+    """One training run: what, on which data, where."""
+
+    config: RunConfig
+    resolved: ResolvedRun
+    dataset: Path
+    vocab_size: int
+    directory: RunDirectory
+    run_id: str
+    facts: Mapping[str, str]
+    initial_weights: Path | None = None
+
+
 def train(
-    config: RunConfig,
+    job: Job,
     *,
-    resolved: ResolvedRun,
-    dataset: Path,
-    vocab_size: int,
-    directory: RunDirectory,
-    run_id: str,
+    world: World,
     resume_from: Path | None,
     on_start: Callable[[int], None],
     reporter: Reporter,
 ) -> TrainOutcome:
     """Train to ``train.steps``, from the newest good checkpoint or from the named one.
 
-    *on_start* is called with the step that training goes on from, unless it is finished already.
-
-    Raises Interrupted after SIGTERM or SIGINT with the state saved; TrainingError when the guard
-    stops the run; CheckpointLoadError when checkpoints exist and none can be trusted.
+    *on_start* is called on rank 0 with the step that training goes on from, unless it is finished
+    already. Raises Interrupted after SIGTERM or SIGINT with the state saved; TrainingError when the
+    guard stops the run; CheckpointLoadError when checkpoints exist and none can be trusted.
     """
-    manager = CheckpointManager(
-        directory.checkpoints,
-        keep_last=config.checkpoint.keep_last,
-        keep_best=config.checkpoint.keep_best,
-    )
-    checkpoint = manager.resume_from(resume_from) if resume_from else manager.load_latest()
-    if checkpoint is not None and _finished(checkpoint, config):
+    store = CheckpointStore.open(job, world=world)
+    checkpoint = store.find(resume_from)
+    if checkpoint is not None and _finished(checkpoint, job.config):
         return TrainOutcome(checkpoint, checkpoint.step, already_finished=True)
-    session = build_session(config, resolved=resolved, dataset=dataset, vocab_size=vocab_size)
-    start: int | None = None
+    session = build_session(
+        job.config,
+        resolved=job.resolved,
+        dataset=job.dataset,
+        vocab_size=job.vocab_size,
+        world=world,
+        initial_weights=job.initial_weights,
+    )
     if checkpoint is not None:
         restore(session, checkpoint)
-        start = checkpoint.step
-        reporter.say(f"going on from step {start} ({checkpoint.path.name})")
-    progress = session.trainee.progress
-    on_start(progress.step)
-    tracker = open_trackers(
-        config.tracking.sinks, run_directory=directory.path, run_id=run_id, resume_step=progress.step
-    )
-    journal = Journal(directory.journal, resume_step=progress.step, head=progress.journal_head)
-    if resolved.compile:
-        reporter.say("compiling the training step; nothing moves for up to a minute")
-    try:
-        with stop_requests() as request:
-            work = _Between(session, manager, tracker, journal, reporter, request)
-            for info in run_steps(session.trainee, cfg=config.train, batch_of=session.batches):
-                work.after(info)
-            final = work.saved or save(session, manager)
-    finally:
-        journal.close()
-        tracker.close()
+        reporter.say(f"going on from step {checkpoint.step} ({checkpoint.path.name})")
+    start = None if checkpoint is None else checkpoint.step
+    if world.is_main:
+        on_start(start or 0)
+    final = _drive(job, session, world=world, store=store, reporter=reporter)
     return TrainOutcome(final, start, already_finished=False)
 
 
+def _drive(
+    job: Job, session: Session, *, world: World, store: CheckpointStore, reporter: Reporter
+) -> Checkpoint:
+    config = job.config
+    method = Method(
+        cfg=config.train,
+        seed=config.seed,
+        shards=config.runtime.shards,
+        order=ORDERS[config.runtime.determinism],
+    )
+    if job.resolved.compile:
+        reporter.say("compiling the training step; nothing moves for up to a minute")
+    with received() as signals, Between.opened(job, session, world, store, reporter, signals) as between:
+        try:
+            between.settle()
+            steps = run_steps(
+                session.trainee,
+                method=method,
+                world=world,
+                batch_of=session.batches,
+                stop=lambda: signals.stop is not None,
+            )
+            for info in steps:
+                between.after(info)
+            return between.end()
+        except Abandoned:
+            raise between.interrupted() from None
+        except RuntimeError as error:
+            raise _named(error) from error
+
+
+def _named(error: RuntimeError) -> Exception:
+    """Say which operation has no deterministic kernel; any other error stays what it is."""
+    text = " ".join(str(error).split())
+    if "does not have a deterministic implementation" not in text:
+        return error
+    return TrainingError(
+        f"{text.split(' does not')[0]} has no deterministic kernel on this device",
+        code="train.nondeterministic",
+        wanted="equal bits each time, as runtime.determinism asks",
+        next_step="train with runtime.determinism=fast, under another name=…, without that promise",
+    )
+
+
 def _finished(checkpoint: Checkpoint, config: RunConfig) -> bool:
-    return checkpoint.step >= config.train.steps or bool(checkpoint.state()["stopped_early"])
-
-
-class _Between:
-    """What happens between two steps, in this order: journal, metrics, evaluation, checkpoint, stop."""
-
-    def __init__(
-        self,
-        session: Session,
-        manager: CheckpointManager,
-        tracker: CompositeTracker,
-        journal: Journal,
-        reporter: Reporter,
-        request: StopRequest,
-    ) -> None:
-        self._session, self._manager = session, manager
-        self._tracker, self._journal = tracker, journal
-        self._reporter, self._request = reporter, request
-        self._config, self._progress = session.config, session.trainee.progress
-        self._saved_at = self._logged_at = time.perf_counter()
-        self._window: list[StepInfo] = []
-        self.saved: Checkpoint | None = None
-
-    def after(self, info: StepInfo) -> None:
-        """Do what is due after one step. Raises Interrupted once a signal came and the state is saved."""
-        self.saved = None
-        self._write_journal(info)
-        self._window.append(info)
-        last = info.step == self._config.train.steps
-        if info.step % self._config.train.log_every == 0 or last or info.skipped:
-            self._write_metrics(info)
-        every = self._config.eval.every
-        if every and (info.step % every == 0 or last):
-            self._evaluate(info.step)
-        last = last or self._progress.stopped_early
-        if info.step % self._config.checkpoint.every == 0 or last or self._request.signal:
-            self._save()
-        if self._request.signal and not last:
-            raise Interrupted(
-                f"interrupted by {self._request.signal} after step {info.step}; the state is saved",
-                code="train.interrupted",
-                next_step="run the same command again to go on",
-            )
-
-    def _write_journal(self, info: StepInfo) -> None:
-        self._journal.append(
-            step=info.step,
-            samples=self._session.batches.digest(info.step - 1),
-            loss=info.loss,
-            grad_norm=info.grad_norm,
-            skipped=info.skipped is not None,
-        )
-        self._progress.journal_head = self._journal.head
-
-    def _write_metrics(self, info: StepInfo) -> None:
-        now = time.perf_counter()
-        tokens = sum(item.tokens for item in self._window)
-        speed = tokens / sum(item.seconds for item in self._window)
-        values = {
-            "loss": info.loss,
-            "grad_norm": info.grad_norm,
-            "lr": info.lr,
-            "tokens_per_second": speed,
-            "skipped": float(self._progress.skipped),
-            "memory_bytes": float(process_memory()),
-        }
-        if info.skipped:
-            self._reporter.say(f"step {info.step} made no update: {info.skipped}")
-        self._tracker.log(values, step=info.step, split="train", phase="train")
-        left = self._config.train.steps - info.step
-        self._reporter.train(
-            TrainLine(
-                step=info.step,
-                steps=self._config.train.steps,
-                loss=info.loss,
-                lr=info.lr,
-                tokens_per_second=speed,
-                eta_seconds=left * (now - self._logged_at) / len(self._window),
-                at_risk_seconds=now - self._saved_at,
-            )
-        )
-        self._logged_at, self._window = now, []
-
-    def _evaluate(self, step: int) -> None:
-        values = self._session.evaluate()
-        self._tracker.log(values, step=step, split="validation", phase="train")
-        self._reporter.say(f"step {step}: validation loss {values['loss']:.4f}")
-        progress, rule = self._progress, self._config.train.early_stop
-        progress.last_evaluation = {**values, "step": step}
-        if progress.best_loss is None or values["loss"] < progress.best_loss - rule.min_delta:
-            progress.best_loss, progress.evaluations_without_gain = values["loss"], 0
-        else:
-            progress.evaluations_without_gain += 1
-        if rule.patience and progress.evaluations_without_gain >= rule.patience:
-            progress.stopped_early = True
-            self._reporter.say(f"stopping early: {rule.patience} evaluations without a better loss")
-        self._logged_at = time.perf_counter()
-
-    def _save(self) -> None:
-        self._journal.sync()
-        self.saved = save(self._session, self._manager)
-        self._saved_at = self._logged_at = time.perf_counter()
+    """At its last step, with the evaluation that belongs to it."""
+    state: dict[str, Any] = checkpoint.state()
+    ended = checkpoint.step >= config.train.steps or bool(state["stopped_early"])
+    owed = bool(config.eval.every) and state["last_evaluation"].get("step") != checkpoint.step
+    return ended and not owed

@@ -1,0 +1,95 @@
+"""The run's checkpoints as all workers see them: rank 0 writes and chooses, every rank reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from codex_ml.checkpointing import Checkpoint, CheckpointManager, Retention
+from codex_ml.config.schema import RunConfig
+from codex_ml.errors import CodexError
+from codex_ml.training.distributed import World
+
+if TYPE_CHECKING:
+    from codex_ml.training.engines.native import Job
+    from codex_ml.training.session import Session
+
+
+class CheckpointStore:
+    """Save and find the checkpoints of one run, from every worker."""
+
+    def __init__(self, manager: CheckpointManager | None, world: World) -> None:
+        self._manager, self._world = manager, world
+        self.last_step = 0
+
+    @classmethod
+    def open(cls, job: Job, *, world: World) -> CheckpointStore:
+        """Rank 0 alone holds a manager."""
+        if not world.is_main:
+            return cls(None, world)
+        manager = CheckpointManager(
+            job.directory.checkpoints,
+            policy=retention(job.config),
+            owner={"run_id": job.run_id},
+            facts=job.facts,
+            background=job.config.checkpoint.background,
+        )
+        return cls(manager, world)
+
+    def find(self, resume_from: Path | None) -> Checkpoint | None:
+        """The checkpoint to go on from, verified by rank 0."""
+        found: Checkpoint | None = None
+        if self._manager is not None:
+            found = self._manager.resume_from(resume_from) if resume_from else self._manager.load_latest()
+        shared = self._world.share([str(found.path), found.manifest] if found else None)
+        if shared is None:
+            return None
+        checkpoint = Checkpoint(Path(shared[0]), shared[1])
+        self.last_step = checkpoint.step
+        return checkpoint
+
+    def save(self, session: Session, *, scheduled: bool) -> None:
+        """Save the present state; its metrics are those of an evaluation at this very step, if any."""
+        progress = session.trainee.progress
+        if self._manager is None:
+            self.last_step = progress.step
+            return
+        self._manager.save(
+            progress.step,
+            model=session.trainee.model.state_dict(),
+            optimizer=session.trainee.optimizers.tensors(),
+            state=progress.as_dict(),
+            metrics=progress.last_evaluation if progress.evaluated else {},
+            scheduled=scheduled,
+        )
+        self.last_step = progress.step
+
+    def poll(self) -> None:
+        """Raise the failure of a save that has ended meanwhile."""
+        if self._manager is not None:
+            self._manager.poll()
+
+    def finish(self) -> Checkpoint | None:
+        """Wait for the save in flight; the checkpoint saved last by this process. Raises its failure."""
+        return self._manager.wait() if self._manager is not None else None
+
+    def result(self) -> Checkpoint:
+        """The checkpoint saved last, once it is on the disk; on every worker."""
+        saved = self.finish()
+        path, manifest = self._world.share([str(saved.path), saved.manifest] if saved else None)
+        return Checkpoint(Path(path), manifest)
+
+    def abandon(self) -> None:
+        """Wait for the save in flight without raising; for the way out after another error."""
+        try:
+            if self._manager is not None:
+                self._manager.wait()
+        except CodexError:
+            return
+
+
+def retention(config: RunConfig) -> Retention:
+    """The policy of a config."""
+    cfg = config.checkpoint
+    mode = ("max" if cfg.metric == "token_accuracy" else "min") if cfg.mode == "auto" else cfg.mode
+    return Retention(cfg.keep_last, cfg.keep_best, cfg.keep_every, cfg.metric, mode)
