@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import re
@@ -225,20 +224,32 @@ def test_every_contradiction_is_found_before_any_work(words: list[str], code: st
     assert isinstance(error, NotFoundError if code == "registry.not-found" else ConfigError)
 
 
-def test_following_the_suggestions_leads_to_a_valid_config() -> None:
-    for first in ("model.heads=5", "model.kv_heads=3", "runtime.shards=5", "model.heads=100"):
-        words = [first]
-        for _ in range(3):
-            with contextlib.suppress(ConfigError):
-                made(*words)
-                break
-            words.append(str(refused(*words).next_step).removeprefix("try "))
-        else:
-            pytest.fail(f"{words} is still refused")
+@pytest.mark.parametrize(
+    ("word", "values"),
+    [
+        ("model.heads=5", {"model.heads": 5, "model.kv_heads": 5, "model.dim": 60}),
+        ("model.kv_heads=3", {"model.heads": 4, "model.kv_heads": 4, "model.dim": 64}),
+        ("runtime.shards=5", {"runtime.shards": 5, "train.batch_size": 20}),
+        ("model.heads=100", {"model.heads": 100, "model.kv_heads": 2, "model.dim": 200}),
+    ],
+)
+def test_following_the_suggestions_leads_to_a_valid_config(word: str, values: dict[str, int]) -> None:
+    words, config = [word], None
+    while config is None and len(words) < 5:
+        try:
+            config = made(*words).config
+        except ConfigError as error:
+            words.append(str(error.next_step).removeprefix("try "))
+    assert config is not None, f"{words} is still refused"
+    asked, found = flatten(made().config) | values, flatten(config)
+    assert {key: value for key, value in found.items() if value != asked[key]} == {}
+    assert config.model.dim % (2 * config.model.heads) == config.model.heads % config.model.kv_heads == 0
+    assert config.train.batch_size % config.runtime.shards == 0
 
 
 def test_a_constant_schedule_may_be_all_warm_up() -> None:
-    made("train.schedule={name: constant, warmup_steps: 50}", "train.steps=40")
+    train = made("train.schedule={name: constant, warmup_steps: 50}", "train.steps=40").config.train
+    assert (train.schedule.name, train.schedule.warmup_steps, train.steps) == ("constant", 50, 40)
 
 
 # ---- own files -----------------------------------------------------------------------------------
