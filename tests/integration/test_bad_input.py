@@ -145,3 +145,29 @@ def _environment() -> dict[str, str]:
     import os
 
     return {name: value for name, value in os.environ.items() if name != "COVERAGE_PROCESS_CONFIG"}
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "shown"),
+    [
+        (
+            "defaults:\n  - override /model: smal\n",
+            "config.unknown-option",
+            "mine.yaml:3. Next: did you mean 'small'?",
+        ),
+        ("name: mine\nseed: ???\n", "config.missing", "??? means a missing value; got"),
+        ("model:\n  tie_embeddings: 1\n", "config.value", "mine.yaml:3; got 1; wanted true or false"),
+    ],
+)
+def test_a_mistake_in_an_own_file_names_file_and_line(
+    text: str, code: str, shown: str, tmp_path: Path, cli
+) -> None:
+    (tmp_path / "own" / "experiment").mkdir(parents=True)
+    (tmp_path / "own" / "experiment" / "mine.yaml").write_text("# @package _global_\n" + text)
+    home = tmp_path / "home"
+    home.mkdir()
+    words = ["config", "validate", "--config-dir", str(tmp_path / "own"), "experiment=mine", "--json"]
+    done = cli(home, *words)
+    assert done.code == 2
+    assert done.json["error"]["code"] == code
+    assert shown in done.err and "mine.yaml:3" in done.err
