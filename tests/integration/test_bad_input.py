@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -171,3 +172,21 @@ def test_a_mistake_in_an_own_file_names_file_and_line(
     assert done.code == 2
     assert done.json["error"]["code"] == code
     assert shown in done.err and "mine.yaml:3" in done.err
+
+
+def test_a_damaged_line_of_the_metrics_is_named_and_costs_no_weights(
+    trained: Path, tmp_path: Path, cli
+) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(trained, home, symlinks=True)
+    metrics = home / "runs" / "tiny" / "metrics.ndjson"
+    lines = metrics.read_bytes().splitlines(keepends=True)
+    metrics.write_bytes(b"".join([*lines[:3], lines[3][:20] + b"\n", *lines[4:]]))
+    (home / "runs" / "tiny" / "report.html").unlink()
+    damaged = cli(home, "pipeline", "run", "experiment=tiny", "--json")
+    assert damaged.code == 3
+    assert damaged.json["error"]["code"] == "metrics.line"
+    assert f"{metrics}:4 is no record" in damaged.err
+    metrics.write_bytes(b"".join([*lines[:3], *lines[4:]]))  # as the next step says
+    assert cli(home, "pipeline", "run", "experiment=tiny").code == 0
+    assert (home / "runs" / "tiny" / "report.html").is_file()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import IO, Any
+
+from codex_ml.errors import IntegrityError
 
 
 def finite(value: Any) -> Any:
@@ -30,14 +32,40 @@ def repair(path: Path) -> int:
     return len(data) - keep
 
 
-def read(path: Path) -> Iterator[dict[str, Any]]:
-    """Every complete line of *path*; nothing when it does not exist."""
+def parse_line(line: bytes, place: str, *, fields: Collection[str] = ()) -> dict[str, Any]:
+    """The record of one complete line; *place* is its file and number.
+
+    Raises IntegrityError when it is no JSON object, or lacks one of *fields*.
+    """
+    try:
+        record = json.loads(line.rstrip(b"\n").decode("utf-8"))  # of bytes, NULs would be taken for UTF-32
+    except ValueError as error:  # bad UTF-8 is one, too
+        reason = str(error)
+    else:
+        if isinstance(record, dict) and set(fields) <= set(record):
+            return record
+        missing = sorted(set(fields) - set(record)) if isinstance(record, dict) else []
+        reason = f"no {', '.join(missing)}" if missing else "another JSON value"
+    raise IntegrityError(
+        f"{place} is no record",
+        code="metrics.line",
+        got=reason,
+        wanted="one JSON object" + (f" with {', '.join(sorted(fields))}" if fields else ""),
+        next_step="restore the file, or remove that line; weights and checkpoints do not depend on it",
+    )
+
+
+def read(path: Path, *, fields: Collection[str] = ()) -> Iterator[dict[str, Any]]:
+    """Every complete line of *path*; nothing when it does not exist.
+
+    Raises IntegrityError naming file and line of the first one that `parse_line` refuses.
+    """
     if not path.exists():
         return
     with path.open("rb") as stream:
-        for line in stream:
+        for number, line in enumerate(stream, 1):
             if line.endswith(b"\n"):
-                yield json.loads(line)
+                yield parse_line(line, f"{path}:{number}", fields=fields)
 
 
 def keep_steps(path: Path, last_step: int) -> None:
