@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -145,3 +146,47 @@ def _environment() -> dict[str, str]:
     import os
 
     return {name: value for name, value in os.environ.items() if name != "COVERAGE_PROCESS_CONFIG"}
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "shown"),
+    [
+        (
+            "defaults:\n  - override /model: smal\n",
+            "config.unknown-option",
+            "mine.yaml:3. Next: did you mean 'small'?",
+        ),
+        ("name: mine\nseed: ???\n", "config.missing", "??? means a missing value; got"),
+        ("model:\n  tie_embeddings: 1\n", "config.value", "mine.yaml:3; got 1; wanted true or false"),
+    ],
+)
+def test_a_mistake_in_an_own_file_names_file_and_line(
+    text: str, code: str, shown: str, tmp_path: Path, cli
+) -> None:
+    (tmp_path / "own" / "experiment").mkdir(parents=True)
+    (tmp_path / "own" / "experiment" / "mine.yaml").write_text("# @package _global_\n" + text)
+    home = tmp_path / "home"
+    home.mkdir()
+    words = ["config", "validate", "--config-dir", str(tmp_path / "own"), "experiment=mine", "--json"]
+    done = cli(home, *words)
+    assert done.code == 2
+    assert done.json["error"]["code"] == code
+    assert shown in done.err and "mine.yaml:3" in done.err
+
+
+def test_a_damaged_line_of_the_metrics_is_named_and_costs_no_weights(
+    trained: Path, tmp_path: Path, cli
+) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(trained, home, symlinks=True)
+    metrics = home / "runs" / "tiny" / "metrics.ndjson"
+    lines = metrics.read_bytes().splitlines(keepends=True)
+    metrics.write_bytes(b"".join([*lines[:3], lines[3][:20] + b"\n", *lines[4:]]))
+    (home / "runs" / "tiny" / "report.html").unlink()
+    damaged = cli(home, "pipeline", "run", "experiment=tiny", "--json")
+    assert damaged.code == 3
+    assert damaged.json["error"]["code"] == "metrics.line"
+    assert f"{metrics}:4 is no record" in damaged.err
+    metrics.write_bytes(b"".join([*lines[:3], *lines[4:]]))  # as the next step says
+    assert cli(home, "pipeline", "run", "experiment=tiny").code == 0
+    assert (home / "runs" / "tiny" / "report.html").is_file()

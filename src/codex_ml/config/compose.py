@@ -24,11 +24,20 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from codex_ml.config.check import check_config
+from codex_ml.config.defaults import check_defaults
 from codex_ml.config.environment import environment_values, variable_of
-from codex_ml.config.groups import configs_directory, group_options
+from codex_ml.config.groups import configs_directory, find_config, group_options
 from codex_ml.config.keys import all_keys, flatten, sections
 from codex_ml.config.schema import RunConfig
-from codex_ml.config.sources import Origin, check_source, origins_of, yaml_error
+from codex_ml.config.sources import (
+    MISSING,
+    Origin,
+    check_source,
+    missing_value,
+    origins_of,
+    unfilled,
+    yaml_error,
+)
 from codex_ml.config.validate import decode
 from codex_ml.errors import ConfigError, did_you_mean
 
@@ -71,10 +80,24 @@ def _compose_values(
     groups = group_options(config_dir)
     typed = [_quote_text(word) for word in overrides]
     parsed = [_parse(word, groups) for word in typed]
+    check_defaults(
+        {item.key_or_group: str(item.value()) for item in parsed if item.key_or_group in groups},
+        config_dir=config_dir,
+    )
     from_environment = environment_values(environ)
     extra = [f"{path}={_quoted(path, text)}" for path, text in from_environment.items()]
     search = [f"hydra.searchpath=[{_hydra_text(f'file://{config_dir.absolute()}')}]"] if config_dir else []
-    words = [*search, *extra, *_without_unset(typed, parsed)]
+    values, sources = _merge([*search, *extra, *_without_unset(typed, parsed)], config_dir)
+    origins = origins_of(sources)
+    origins |= {path: Origin(f"environment variable {variable_of(path)}", None) for path in from_environment}
+    for override in parsed:
+        origins |= _override_origins(override)
+    _refuse_missing(values, origins, unfilled(sources))
+    return values, origins, list(overrides)
+
+
+def _merge(words: list[str], config_dir: Path | None) -> tuple[dict[str, Any], list[tuple[Path, str]]]:
+    """The values that Hydra makes of the *words*, and the files that they come from."""
     try:
         with initialize_config_dir(str(configs_directory()), version_base="1.3"):
             sources = _source_files(words, config_dir)
@@ -94,11 +117,19 @@ def _compose_values(
         ) from error
     assert isinstance(values, dict)
     values.pop("experiment", None)
-    origins = origins_of(sources)
-    origins |= {path: Origin(f"environment variable {variable_of(path)}", None) for path in from_environment}
-    for override in parsed:
-        origins |= _override_origins(override)
-    return {str(name): value for name, value in values.items()}, origins, list(overrides)
+    return {str(name): value for name, value in values.items()}, sources
+
+
+def _refuse_missing(
+    values: Mapping[str, Any], origins: Mapping[str, Origin], left: Mapping[str, Origin]
+) -> None:
+    """Refuse a key whose last source says ``???``: *left* holds what the files leave so."""
+    for path, origin in left.items():
+        if origins.get(path) == origin:
+            raise missing_value(path, origin)
+    for path, value in flatten(values).items():
+        if value == MISSING:
+            raise missing_value(path, origins.get(path))
 
 
 def _source_files(words: list[str], config_dir: Path | None) -> list[tuple[Path, str]]:
@@ -109,11 +140,9 @@ def _source_files(words: list[str], config_dir: Path | None) -> list[tuple[Path,
     for default in defaults.defaults:
         if default.config_path is None or default.config_path.startswith("hydra/"):
             continue
-        for base in filter(None, (configs_directory(), config_dir)):
-            file = base / f"{default.config_path}.yaml"
-            if file.is_file():
-                files.append((file, default.package or ""))
-                break
+        file = find_config(default.config_path, config_dir)
+        if file is not None:
+            files.append((file, default.package or ""))
     return files
 
 

@@ -18,3 +18,12 @@ def group_options(config_dir: Path | None = None) -> dict[str, list[str]]:
         for path in sorted(base.glob("*/*.yaml")):
             found.setdefault(path.parent.name, set()).add(path.stem)
     return {group: sorted(options) for group, options in sorted(found.items())}
+
+
+def find_config(path: str, config_dir: Path | None) -> Path | None:
+    """The file of ``group/option``; a shipped one comes before that of *config_dir*, as in Hydra."""
+    for base in filter(None, (configs_directory(), config_dir)):
+        file = base / f"{path}.yaml"
+        if file.is_file():
+            return file
+    return None

@@ -23,6 +23,18 @@ class Key:
     doc: str
     role: Role
     limits: tuple[str, ...]
+    form: str | None = None
+
+    @property
+    def wanted(self) -> str:
+        """What the value must be, in plain words: ``a whole number >= 1``, ``auto, true or false``."""
+        *others, last = _alternatives(self.type)
+        kinds = f"{', '.join(others)} or {last}" if others else last
+        if any(limit.startswith("matches") for limit in self.limits):
+            return self.form or self.doc
+        if any(limit.endswith("long") for limit in self.limits):
+            return f"{kinds}, not empty"
+        return " ".join([kinds, " and ".join(self.limits)]).strip()
 
     @property
     def type_name(self) -> str:
@@ -38,6 +50,17 @@ class Key:
     def holds_number(self) -> bool:
         """True when the value may be a number and not a truth value."""
         return bool({int, float} & set(self._members)) and bool not in self._members
+
+    @property
+    def holds_truth(self) -> bool:
+        """True when the value may be a truth value."""
+        return bool in self._members
+
+    @property
+    def words(self) -> tuple[Any, ...]:
+        """The fixed words that the value may be, as ``auto``."""
+        found = [m for m in self._members if typing.get_origin(m) is typing.Literal]
+        return tuple(word for member in found for word in typing.get_args(member))
 
     @property
     def _members(self) -> tuple[Any, ...]:
@@ -68,8 +91,8 @@ def _walk(section: type, prefix: str) -> Iterator[Key]:
             yield from _walk(typing.cast("type", hint), path + ".")
             continue
         base, info = typing.get_args(hint)
-        limits = tuple(_limit(item) for item in info.metadata)
-        yield Key(path, base, info.description, info.json_schema_extra["role"], limits)
+        limits, extra = tuple(_limit(item) for item in info.metadata), info.json_schema_extra
+        yield Key(path, base, info.description, extra["role"], limits, extra.get("form"))
 
 
 def _limit(item: Any) -> str:
@@ -96,6 +119,20 @@ def _type_name(hint: Any) -> str:
     if typing.get_origin(hint) is tuple:
         return f"list of {_type_name(typing.get_args(hint)[0])}"
     return str(getattr(hint, "__name__", hint))
+
+
+_PLAIN = {int: "a whole number", float: "a number", str: "text", type(None): "null"}
+
+
+def _alternatives(hint: Any) -> list[str]:
+    """All that a value of the type *hint* may be, each in plain words."""
+    if _is_union(hint):
+        return [word for member in typing.get_args(hint) for word in _alternatives(member)]
+    if typing.get_origin(hint) is typing.Literal:
+        return [str(value) for value in typing.get_args(hint)]
+    if typing.get_origin(hint) is tuple:
+        return [f"a list of {' or '.join(_alternatives(typing.get_args(hint)[0]))}"]
+    return ["true", "false"] if hint is bool else [_PLAIN[hint]]
 
 
 def flatten(value: Any, prefix: str = "") -> dict[str, Any]:

@@ -22,7 +22,7 @@ def adapter() -> TypeAdapter[RunConfig]:
 
 def decode(values: Mapping[str, Any], origins: Mapping[str, Origin]) -> RunConfig:
     """Check types, ranges and completeness. Raises ConfigError naming the first wrong key."""
-    _refuse_truth_values(values, origins)
+    _refuse_mixed_truth(values, origins)
     try:
         return adapter().validate_python(values)
     except ValidationError as error:
@@ -34,19 +34,19 @@ def decode_saved(values: Mapping[str, Any]) -> RunConfig:
     return decode(values, {})
 
 
-def _refuse_truth_values(values: Mapping[str, Any], origins: Mapping[str, Origin]) -> None:
-    """A number written as ``true`` is a mistake, though Python would count it as 1."""
+def _refuse_mixed_truth(values: Mapping[str, Any], origins: Mapping[str, Origin]) -> None:
+    """A number written as ``true`` is a mistake, and so is ``true`` written as 1 or as the text "yes".
+
+    Python counts true as 1, and the checker of types would read both as truth values.
+    """
     for path, value in flatten(values).items():
         key = all_keys().get(path)
-        if isinstance(value, bool) and key is not None and key.holds_number:
-            place = f" at {origins[path]}" if path in origins else ""
-            raise ConfigError(
-                f"the config key '{path}' has a wrong value{place}",
-                code="config.value",
-                got=repr(value),
-                wanted=key.type_name,
-                next_step=f"see `codex-ml config explain {path}`",
-            )
+        if key is None:
+            continue
+        number_as_truth = key.holds_number and isinstance(value, bool)
+        truth_as_other = key.holds_truth and not isinstance(value, bool) and value not in key.words
+        if number_as_truth or truth_as_other:
+            raise _wrong_value(path, shown(value), origins)
 
 
 def _config_error(error: ValidationError, origins: Mapping[str, Origin]) -> ConfigError:
@@ -62,16 +62,47 @@ def _config_error(error: ValidationError, origins: Mapping[str, Origin]) -> Conf
         )
     if first["type"] == "missing":
         return ConfigError(f"the config key '{path}' has no value{more}", code="config.missing")
-    key = all_keys().get(path)
-    place = f" at {origins[path]}" if path in origins else ""
-    wanted = first["msg"].removeprefix("Input should be ").removeprefix("a valid ")
+    in_list = " in the list" if first["loc"] and isinstance(first["loc"][-1], int) else ""
+    quotes = first["type"] == "string_type" and isinstance(first["input"], int | float)
+    return _wrong_value(
+        path,
+        shown(first["input"]) + in_list,
+        origins,
+        more=more,
+        finite=first["type"] == "finite_number",
+        next_step=f"put it in quotes: '{shown(first['input'])}'" if quotes else None,
+    )
+
+
+def _wrong_value(
+    path: str,
+    got: str,
+    origins: Mapping[str, Origin],
+    *,
+    more: str = "",
+    finite: bool = False,
+    next_step: str | None = None,
+) -> ConfigError:
+    key, origin = all_keys().get(path), origins.get(path)
+    place = "" if origin is None else f" at {origin}" if origin.line is not None else f" ({origin})"
+    if key is None:
+        wanted, explain = "a section: keys with their values", "see `codex-ml config schema`"
+    else:
+        wanted, explain = key.wanted, f"see `codex-ml config explain {path}`"
     return ConfigError(
         f"the config key '{path}' has a wrong value{place}{more}",
         code="config.value",
-        got=repr(first["input"]),
-        wanted=f"{key.type_name}: {wanted}" if key else wanted,
-        next_step=f"see `codex-ml config explain {path}`",
+        got=got,
+        wanted=wanted.replace("a number", "a finite number") if finite else wanted,
+        next_step=next_step or explain,
     )
+
+
+def shown(value: object) -> str:
+    """A value as a person would write it in a config: ``null``, ``true``, ``'text'``."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return repr(value)
 
 
 def _key_path(location: tuple[int | str, ...]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -57,25 +57,40 @@ def cut_tail(path: Path, *, beyond: Callable[[bytes], bool]) -> None:
         os.truncate(path, end)
 
 
-def read(path: Path) -> Iterator[dict[str, Any]]:
-    """Every complete line of *path*; nothing when it does not exist."""
+def parse_line(line: bytes, place: str, *, fields: Collection[str] = ()) -> dict[str, Any]:
+    """The record of one complete line; *place* is its file and number.
+
+    Raises IntegrityError when it is no JSON object, or lacks one of *fields*.
+    """
+    try:
+        record = json.loads(line.rstrip(b"\n").decode("utf-8"))  # of bytes, NULs would be taken for UTF-32
+    except ValueError as error:  # bad UTF-8 is one, too
+        reason = str(error)
+    else:
+        if isinstance(record, dict) and set(fields) <= set(record):
+            return record
+        missing = sorted(set(fields) - set(record)) if isinstance(record, dict) else []
+        reason = f"no {', '.join(missing)}" if missing else "another JSON value"
+    raise IntegrityError(
+        f"{place} is no record",
+        code="metrics.line",
+        got=reason,
+        wanted="one JSON object" + (f" with {', '.join(sorted(fields))}" if fields else ""),
+        next_step="restore the file, or remove that line; weights and checkpoints do not depend on it",
+    )
+
+
+def read(path: Path, *, fields: Collection[str] = ()) -> Iterator[dict[str, Any]]:
+    """Every complete line of *path*; nothing when it does not exist.
+
+    Raises IntegrityError naming file and line of the first one that `parse_line` refuses.
+    """
     if not path.exists():
         return
     with path.open("rb") as stream:
-        for line in stream:
+        for number, line in enumerate(stream, 1):
             if line.endswith(b"\n"):
-                yield parse_line(line, str(path))
-
-
-def parse_line(line: bytes, place: str) -> dict[str, Any]:
-    """One record. Raises IntegrityError, naming *place*, when it is none."""
-    try:
-        record = json.loads(line)
-    except ValueError as error:
-        raise IntegrityError(f"{place}: damaged", code="metrics.line", got=error) from error
-    if not isinstance(record, dict):
-        raise IntegrityError(f"{place}: damaged", code="metrics.line", got=record)
-    return record
+                yield parse_line(line, f"{path}:{number}", fields=fields)
 
 
 class NdjsonAppender:

@@ -22,6 +22,7 @@ from codex_ml.errors import IntegrityError, StorageError
 
 MANIFEST = "MANIFEST.json"
 _STAGE = ".tmp-"
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def fsync_path(path: Path) -> None:
@@ -35,7 +36,7 @@ def fsync_path(path: Path) -> None:
 
 def storage_error(error: OSError, path: Path) -> StorageError:
     """Say in one line why *path* could not be written."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    if error.errno in _FULL:
         return StorageError(
             f"no space left to write {path}",
             code="storage.full",
@@ -132,18 +133,40 @@ def seal(directory: Path, meta: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
+def _naming_others(*own: Path) -> Iterator[None]:
+    """Turn an OSError about a file outside the paths *own* into a StorageError that names that file."""
+    try:
+        yield
+    except OSError as error:
+        if not isinstance(error.filename, str | bytes):
+            raise
+        file = Path(os.fsdecode(error.filename))
+        if any(file.resolve().is_relative_to(path.resolve()) for path in own):
+            raise
+        if error.errno in (*_FULL, errno.EROFS):  # only a write is refused so
+            raise storage_error(error, file) from error
+        raise StorageError(
+            f"cannot read {file}",
+            code="storage.read",
+            got=error.strerror or str(error),
+            next_step="check that it exists and may be read, and run the same command again",
+        ) from error
+
+
+@contextmanager
 def staged(target: Path, *, meta: dict[str, Any]) -> Iterator[Path]:
     """Build a directory beside *target* and publish it whole.
 
     Yields the staging directory. What the caller adds to *meta* inside the block goes into the
     manifest. When the block raises, nothing of it stays. Raises StorageError on disk trouble and
-    when *target* exists already.
+    when *target* exists already; for a file elsewhere that the block could not read, it names that file.
     """
     stage = target.parent / f"{_STAGE}{target.name}-{uuid.uuid4().hex[:8]}"
     with writing(target):
         stage.mkdir(parents=True)
         try:
-            yield stage
+            with _naming_others(stage, target):
+                yield stage
             seal(stage, meta)
             if target.exists():
                 raise FileExistsError(errno.EEXIST, "already exists", str(target))

@@ -16,6 +16,7 @@ from codex_ml.core.store import find_or_build
 from codex_ml.data.clean import verdict
 from codex_ml.data.columns import DOCUMENT, DROPPED, RowWriter, read_rows
 from codex_ml.data.dedup import ExactDedup
+from codex_ml.data.depths import GroupDepths
 from codex_ml.data.document import Document, Dropped, InputFile, Source
 from codex_ml.data.sources.common import nothing_found
 from codex_ml.data.split import SPLITS, assign, shares
@@ -108,7 +109,7 @@ def _source_code(source: Source) -> str:
 def _build(
     stage: Path, *, source: Source, cfg: DataConfig, inputs: list[InputFile], progress: Progress | None
 ) -> dict[str, Any]:
-    tally, seen = Tally(), ExactDedup()
+    tally, seen, depths = Tally(), ExactDedup(), GroupDepths(cfg)
     total = sum(item.size for item in inputs)
     done = 0
     with ExitStack() as stack:
@@ -124,10 +125,11 @@ def _build(
                 dropped.add(reason.id, reason.path, reason.bytes, reason.reason, reason.detail)
             elif isinstance(item, Document):
                 _write(item, sha256=sha256, cfg=cfg, writers=writers, tally=tally)
+                depths.add(item)
             done += item.bytes if isinstance(item, Dropped) else len(item.raw)
             if progress is not None:
                 progress(min(done, total), total, "read documents")
-    tally.check(cfg=cfg.split)
+    tally.check(cfg=cfg.split, depth=depths.smallest())
     return tally.record()
 
 

@@ -37,8 +37,11 @@ class Tally:
     def kept(self) -> int:
         return sum(row["documents"] for row in self.splits.values())
 
-    def check(self, *, cfg: SplitConfig) -> None:
-        """Raise DataError when nothing was kept, or a split that has a share got nothing."""
+    def check(self, *, cfg: SplitConfig, depth: int | None = None) -> None:
+        """Raise DataError when nothing was kept, or a split that has a share got nothing.
+
+        *depth* is a ``data.group_depth`` that would give every split something.
+        """
         if self.kept == 0:
             reasons = ", ".join(f"{row['documents']} {name}" for name, row in sorted(self.dropped.items()))
             raise DataError(
@@ -48,6 +51,11 @@ class Tally:
                 next_step="check data.path and the limits in data.min_bytes, data.max_bytes and so on",
             )
         groups = len(self._groups)
+        smaller = (
+            f"set data.group_depth={depth}, which gives every split a group"
+            if depth is not None
+            else "make smaller groups (for files: a larger data.group_depth; for tables: data.group_field)"
+        )
         for split, share in shares(cfg).items():
             if share > 0 and self.splits[split]["documents"] == 0:
                 raise DataError(
@@ -55,8 +63,7 @@ class Tally:
                     code="data.split-empty",
                     got=f"{self.kept} documents in {groups} group{'s' if groups > 1 else ''}",
                     wanted=f"data.split.{split}={share:g} of the groups",
-                    next_step="make smaller groups (for a folder with one package: data.group_depth=2; for "
-                    "tables: data.group_field), set this share to 0, or try another data.split.salt",
+                    next_step=f"{smaller}, or set this share to 0, or try another data.split.salt",
                 )
 
     def record(self) -> dict[str, Any]:

@@ -53,7 +53,7 @@ class RunFacts:
 
 
 def read_facts(directory: RunDirectory) -> RunFacts:
-    """Raises UsageError when there is no run, IntegrityError when one of its files is no JSON."""
+    """Raises UsageError when there is no run, IntegrityError when one of its files is damaged."""
     record = directory.read()
     curves, last = _read_curves(directory.metrics)
     weights = (record.get("result") or {}).get("weights_sha256")
@@ -72,7 +72,7 @@ def read_facts(directory: RunDirectory) -> RunFacts:
 def _read_curves(path: Path) -> tuple[dict[tuple[str, str], Series], float | None]:
     points: dict[tuple[str, str], dict[int, float]] = {}
     last: float | None = None
-    for row in read(path):
+    for row in read(path, fields=("ts", "phase", "split", "metric", "step", "value")):
         last = max(last or 0.0, float(row["ts"]))
         if row["phase"] == "train":
             points.setdefault((row["split"], row["metric"]), {})[int(row["step"])] = float(row["value"])

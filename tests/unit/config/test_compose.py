@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import re
@@ -164,19 +163,32 @@ def test_free_text_arrives_as_it_was_written(text: str) -> None:
         ("just words", "config.override", "key=value or group=option"),
         ("model=smal", "config.unknown-option", "did you mean 'small'?"),
         ("experiment=dmo", "config.unknown-option", "did you mean 'demo'?"),
-        ("train.lr=fast", "config.value", "got 'fast'; wanted float"),
-        ("train.lr=true", "config.value", "got True; wanted float"),
-        ("train.steps=true", "config.value", "got True; wanted int"),
-        ("runtime.threads=true", "config.value", "got True"),
-        ("train.steps=1.5", "config.value", "wanted int"),
-        ("train.lr=-1", "config.value", "greater than 0"),
-        ("train.lr=inf", "config.value", "finite"),
-        ("train.lr=nan", "config.value", "finite"),
-        ("seed=9223372036854775808", "config.value", "less than"),
-        ("name=a/b", "config.value", "got 'a/b'"),
+        ("train.lr=fast", "config.value", "got 'fast'; wanted a number > 0. Next"),
+        ("train.lr=true", "config.value", "got true; wanted a number > 0"),
+        ("train.steps=true", "config.value", "got true; wanted a whole number >= 1"),
+        ("runtime.threads=true", "config.value", "got true; wanted auto or a whole number"),
+        ("train.steps=1.5", "config.value", "got 1.5; wanted a whole number"),
+        ("train.lr=-1", "config.value", "got -1; wanted a number > 0"),
+        ("train.lr=inf", "config.value", "got inf; wanted a finite number > 0"),
+        ("train.lr=nan", "config.value", "got nan; wanted a finite number > 0"),
+        ("seed=9223372036854775808", "config.value", "a whole number >= 0 and < 9223372036854775808"),
+        ("runtime.compile=1", "config.value", "got 1; wanted auto, true or false"),
+        ("runtime.compile=yes", "config.value", "got 'yes'; wanted auto, true or false"),
+        ("runtime.compile='true'", "config.value", "got 'true'; wanted auto, true or false"),
+        ("model.tie_embeddings=0", "config.value", "got 0; wanted true or false"),
+        ("model.tie_embeddings=1.0", "config.value", "got 1.0; wanted true or false"),
+        ("model.tie_embeddings=on", "config.value", "got 'on'; wanted true or false"),
+        ("model.tie_embeddings=null", "config.value", "got null; wanted true or false"),
+        ("data.include=[1]", "config.value", "got 1 in the list; wanted a list of text"),
+        ("sample.prompts=[null]", "config.value", "got null in the list; wanted a list of text"),
+        ("tracking.sinks=[]", "config.value", "got []; wanted a list of text, not empty"),
+        ("model.name=", "config.value", "got ''; wanted text, not empty"),
+        ("data.split=5", "config.value", "got 5; wanted a section"),
+        ("seed='???'", "config.missing", "??? means a missing value; got command line"),
+        ("name=a/b", "config.value", "got 'a/b'; wanted 1 to 100 letters, digits"),
         ("name=..", "config.value", "got '..'"),
-        ("runtime.device=gpu", "config.value", "got 'gpu'"),
-        ("runtime.dtype=float16", "config.value", "float32 | bfloat16"),
+        ("runtime.device=gpu", "config.value", "got 'gpu'; wanted auto, cpu, cuda or cuda:N"),
+        ("runtime.dtype=float16", "config.value", "wanted auto, float32 or bfloat16"),
         ("eval.tasks=lm", "config.value", "got 'lm'"),
         ("train.optimizer=null", "config.value", "train.optimizer"),
         ("name=${oc.env:CODEX_SURELY_ABSENT}", "config.compose", "CODEX_SURELY_ABSENT"),
@@ -190,6 +202,7 @@ def test_a_wrong_word_is_refused_and_says_what_was_wanted(word: str, code: str, 
     assert word.lstrip("+~").split("=")[0].split("@")[0] in str(error)
     assert shown in str(error)
     assert len(str(error).splitlines()) == 1
+    assert not re.search(r"Input should|valid |String|Tuple|instance|dictionary|True|False|None", str(error))
 
 
 @pytest.mark.parametrize(
@@ -225,20 +238,32 @@ def test_every_contradiction_is_found_before_any_work(words: list[str], code: st
     assert isinstance(error, NotFoundError if code == "registry.not-found" else ConfigError)
 
 
-def test_following_the_suggestions_leads_to_a_valid_config() -> None:
-    for first in ("model.heads=5", "model.kv_heads=3", "runtime.shards=5", "model.heads=100"):
-        words = [first]
-        for _ in range(3):
-            with contextlib.suppress(ConfigError):
-                made(*words)
-                break
-            words.append(str(refused(*words).next_step).removeprefix("try "))
-        else:
-            pytest.fail(f"{words} is still refused")
+@pytest.mark.parametrize(
+    ("word", "values"),
+    [
+        ("model.heads=5", {"model.heads": 5, "model.kv_heads": 5, "model.dim": 60}),
+        ("model.kv_heads=3", {"model.heads": 4, "model.kv_heads": 4, "model.dim": 64}),
+        ("runtime.shards=5", {"runtime.shards": 5, "train.batch_size": 20}),
+        ("model.heads=100", {"model.heads": 100, "model.kv_heads": 2, "model.dim": 200}),
+    ],
+)
+def test_following_the_suggestions_leads_to_a_valid_config(word: str, values: dict[str, int]) -> None:
+    words, config = [word], None
+    while config is None and len(words) < 5:
+        try:
+            config = made(*words).config
+        except ConfigError as error:
+            words.append(str(error.next_step).removeprefix("try "))
+    assert config is not None, f"{words} is still refused"
+    asked, found = flatten(made().config) | values, flatten(config)
+    assert {key: value for key, value in found.items() if value != asked[key]} == {}
+    assert config.model.dim % (2 * config.model.heads) == config.model.heads % config.model.kv_heads == 0
+    assert config.train.batch_size % config.runtime.shards == 0
 
 
 def test_a_constant_schedule_may_be_all_warm_up() -> None:
-    made("train.schedule={name: constant, warmup_steps: 50}", "train.steps=40")
+    train = made("train.schedule={name: constant, warmup_steps: 50}", "train.steps=40").config.train
+    assert (train.schedule.name, train.schedule.warmup_steps, train.steps) == ("constant", 50, 40)
 
 
 # ---- own files -----------------------------------------------------------------------------------
@@ -259,6 +284,9 @@ def test_a_folder_of_any_name_is_found(name: str, tmp_path: Path) -> None:
     assert made("experiment=mine", config_dir=folder).config.seed == 5
 
 
+LIST = "# @package _global_\ndefaults:\n"
+
+
 @pytest.mark.parametrize(
     ("text", "code", "line", "shown"),
     [
@@ -266,7 +294,27 @@ def test_a_folder_of_any_name_is_found(name: str, tmp_path: Path) -> None:
         ("# @package train\nlrr: 1\n", "config.unknown-key", 2, "did you mean 'train.lr'?"),
         ("train:\n  lr: 1\n", "config.unknown-key", 2, "'experiment.train.lr'"),
         ("# @package _global_\ntrain:\n  lr: fast\n", "config.value", 3, "got 'fast'"),
-        ("# @package _global_\nseed: null\n", "config.value", 2, "got None"),
+        ("# @package _global_\nseed: null\n", "config.value", 2, "got null"),
+        ("# @package _global_\nname: 5\n", "config.value", 2, "put it in quotes: '5'"),
+        ("# @package _global_\nmodel: {tie_embeddings: 1}\n", "config.value", 2, "wanted true or false"),
+        ("# @package _global_\nruntime:\n  compile: 'on'\n", "config.value", 3, "auto, true or false"),
+        ("# @package _global_\nseed: ???\n", "config.missing", 2, "'seed' has no value: ??? means"),
+        ("# @package _global_\ntrain:\n  lr: '???'\n", "config.missing", 3, "'train.lr' has no value: ???"),
+        ("# @package _global_\ntrain: ???\n", "config.value", 2, "'train' is one value"),
+        ("# @package _global_\nseed: 1\ntrain: 5\n", "config.value", 3, "'train' is one value"),
+        ("# @package _global_\ntrain:\nseed: 1\n", "config.value", 2, "'train' is one value; got nothing"),
+        (f"{LIST}  - override /model: smal\n", "config.unknown-option", 3, "did you mean 'small'?"),
+        (f"{LIST}  - override /model: huge\n", "config.unknown-option", 3, "demo, small, tiny"),
+        (f"{LIST}  - tiny\n  - override /train: [muonn]\n", "config.unknown-option", 4, "'muon'?"),
+        (f"{LIST}  - tiyn\n", "config.unknown-option", 3, "did you mean 'tiny'?"),
+        (f"{LIST}  - override /modle: small\n", "config.unknown-option", 3, "did you mean '/model'?"),
+        (f"{LIST}  - override model: small\n", "config.unknown-option", 3, "did you mean '/model'?"),
+        (f"{LIST}  - override /zzz: small\n", "config.unknown-option", 3, "choose one of checkpoint"),
+        (f"{LIST}  - override /model: ???\n", "config.missing", 3, "'model' has no option yet"),
+        (f"{LIST}  - /model: small\n", "config.override", 3, "write `override /model: small`"),
+        (f"{LIST}  - a: b\n    c: d\n", "config.yaml", 3, "wanted a list of `override"),
+        (f"{LIST}  - override /model: {{a: b}}\n", "config.yaml", 3, "wanted a list of `override"),
+        ("defaults: small\n", "config.yaml", 1, "wanted a list of `override"),
         ("# @package _global_\ntrain: [\n", "config.yaml", 3, "expected the node content"),
         ("# @package _global_\nseed: 1\n\tname: x\n", "config.yaml", 3, "cannot start any token"),
         ("# @package _global_\ntrain:\n  lr: 1\n  lr: 2\n", "config.yaml", 4, "duplicate key"),
@@ -282,9 +330,56 @@ def test_a_mistake_in_an_own_file_is_told_with_file_and_line(
     assert shown in str(error)
 
 
-def test_an_unknown_option_in_an_own_file_is_a_config_error(mine) -> None:
-    folder, _ = mine("# @package _global_\ndefaults:\n  - override /model: nope\n")
-    assert "model/nope" in str(refused("experiment=mine", config_dir=folder))
+@pytest.mark.parametrize("text", ["5", "[seed]", "# nothing but a list:\n- seed\n"])
+def test_a_file_without_keys_is_named(mine, text: str) -> None:
+    folder, file = mine(text)
+    error = refused("experiment=mine", config_dir=folder)
+    assert (error.code, error.got) == ("config.yaml", str(file))
+
+
+def test_a_mistake_in_a_file_that_an_own_file_names_is_told_with_that_file(mine) -> None:
+    folder, _ = mine(f"{LIST}  - override /model: mine\n  - _self_\n")
+    (folder / "model").mkdir()
+    (folder / "model" / "mine.yaml").write_text("defaults:\n  - smal\n")
+    error = refused("experiment=mine", config_dir=folder)
+    assert error.code == "config.unknown-option"
+    assert error.got == f"{folder / 'model' / 'mine.yaml'}:2"
+    (folder / "model" / "mine.yaml").write_text("defaults:\n  - small\n\ndim: 256\n")
+    config = made("experiment=mine", config_dir=folder).config
+    assert (config.model.layers, config.model.dim) == (6, 256)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "override /model: [small]",
+        "override /model: small.yaml",
+        "override /model: ${tokenizer}",
+        "small.yaml",
+    ],
+)
+def test_every_form_of_a_defaults_list_composes(mine, line: str) -> None:
+    folder, _ = mine(f"{LIST}  - optional more: absent\n  - {line}\n  - override /hydra/job_logging: none\n")
+    for file in ("model/bpe.yaml", "experiment/small.yaml"):
+        (folder / file).parent.mkdir(exist_ok=True)
+        (folder / file).write_text(
+            "defaults: [small]\n" if "model" in file else f"{LIST}  - override /model: small\n"
+        )
+    assert made("experiment=mine", config_dir=folder).config.model == made("model=small").config.model
+
+
+def test_a_value_left_open_in_a_file_may_be_given_later(mine) -> None:
+    folder, _ = mine(f"{LIST}  - tiny\n  - _self_\n\nseed: ???\n")
+    assert made("experiment=mine", "seed=7", config_dir=folder).config.seed == 7
+    assert made("experiment=mine", config_dir=folder, environ={"CODEX_SEED": "8"}).config.seed == 8
+    (folder / "experiment" / "more.yaml").write_text(f"{LIST}  - mine\n  - _self_\n\nseed: 9\n")
+    assert made("experiment=more", config_dir=folder).config.seed == 9
+
+
+@pytest.mark.parametrize(("written", "value"), [("yes", True), ("off", False), ("true", True)])
+def test_a_truth_value_may_be_written_as_yaml_writes_it(mine, written: str, value: bool) -> None:
+    folder, _ = mine(f"# @package _global_\nmodel:\n  tie_embeddings: {written}\n")
+    assert made("experiment=mine", config_dir=folder).config.model.tie_embeddings is value
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:

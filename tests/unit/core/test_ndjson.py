@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codex_ml.core.ndjson import NdjsonAppender, finite, keep_steps, read, repair
+from codex_ml.core.ndjson import NdjsonAppender, finite, keep_steps, parse_line, read, repair
+from codex_ml.errors import IntegrityError
 
 
 @given(
@@ -67,3 +68,33 @@ def test_a_file_that_is_not_there_has_no_lines_and_nothing_to_drop(tmp_path: Pat
     assert list(read(tmp_path / "none")) == []
     keep_steps(tmp_path / "none", 3)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b'{"step": 2, "va', "Unterminated"),
+        (b"", "Expecting value"),
+        (b"\0\0\0\0", "Expecting value"),
+        (b'{"step": "\xff"}', "codec"),
+        (b"[1]", "another JSON value"),
+        (b'{"stpe": 2}', "no step"),
+    ],
+)
+def test_a_damaged_line_is_named_after_the_sound_ones_before_it(
+    tmp_path: Path, line: bytes, reason: str
+) -> None:
+    path = tmp_path / "x.ndjson"
+    path.write_bytes(b'{"step": 1}\n' + line + b'\n{"step": 3}\n')
+    rows = read(path, fields=["step"])
+    assert next(rows) == {"step": 1}
+    with pytest.raises(IntegrityError) as caught:
+        next(rows)
+    assert caught.value.code == "metrics.line"
+    assert caught.value.what == f"{path}:2 is no record"
+    assert reason in str(caught.value.got)
+    assert caught.value.next_step is not None
+
+
+def test_a_line_is_its_record() -> None:
+    assert parse_line(b'{"a": "\xc3\xa9"}\n', "x:1", fields=["a"]) == {"a": "é"}

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -191,6 +193,48 @@ def _publish(target: Path) -> None:
         raise AssertionError("the stage cannot exist")
 
 
+@pytest.mark.parametrize("name", ["absent", "folder", "absent/deeper"])
+def test_a_source_that_cannot_be_read_is_named_and_not_the_target(tmp_path: Path, name: str) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(StorageError) as caught, staged(tmp_path / "out" / "entry", meta={}) as stage:
+        shutil.copyfile(tmp_path / name, stage / "copy")
+    assert caught.value.code == "storage.read"
+    assert caught.value.what == f"cannot read {tmp_path / name}"
+    assert "entry" not in str(caught.value)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize(("number", "code"), [("ENOSPC", "storage.full"), ("EROFS", "storage.permission")])
+def test_another_file_that_cannot_be_written_is_named(tmp_path: Path, number: str, code: str) -> None:
+    other = os.fsencode(tmp_path / "other")
+    with pytest.raises(StorageError) as caught, staged(tmp_path / "entry", meta={}):
+        raise OSError(getattr(errno, number), os.strerror(getattr(errno, number)), other)
+    assert caught.value.code == code
+    assert caught.value.what.endswith(f"write {tmp_path / 'other'}")
+
+
+def test_trouble_within_the_stage_or_of_no_named_file_is_that_of_the_target(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    target = Path("entry")  # the error names the stage as it was opened, relative or not
+
+    def no_file(stage: Path) -> None:
+        raise OSError(errno.EIO, "broken")
+
+    def within(stage: Path) -> None:
+        (stage / "no" / "such").write_text("x")
+
+    def absolute(stage: Path) -> None:
+        (stage.absolute() / "no" / "such").write_text("x")
+
+    for act in (no_file, within, absolute):
+        with pytest.raises(StorageError) as caught, staged(target, meta={}) as stage:
+            act(stage)
+        assert (caught.value.code, caught.value.what) == ("storage.write", "cannot write entry")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_file_in_place_of_a_directory_is_a_storage_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError) as caught:
@@ -200,8 +244,6 @@ def test_a_file_in_place_of_a_directory_is_a_storage_error(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("number", ["EACCES", "EPERM", "EROFS"])
 def test_refusals_of_the_system_are_permission_errors(number: str) -> None:
-    import errno
-
     from codex_ml.core.publish import writing
 
     with pytest.raises(StorageError) as caught, writing(Path("/some/where")):

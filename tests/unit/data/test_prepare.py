@@ -213,6 +213,18 @@ def test_too_little_is_a_clear_error(
     assert store(tmp_path, "datasets") == []
 
 
+def test_the_depth_that_an_empty_split_suggests_is_the_smallest_that_works(tmp_path: Path) -> None:
+    write_packages(tmp_path / "repo" / "src" / "project", packages=8)
+    with pytest.raises(DataError) as caught:
+        prepare_corpus(data_config(path=tmp_path / "repo"), home=Home(tmp_path))
+    assert caught.value.code == "data.split-empty"
+    assert str(caught.value.next_step).startswith("set data.group_depth=3, ")
+    with pytest.raises(DataError):
+        prepare_corpus(data_config(path=tmp_path / "repo", group_depth=2), home=Home(tmp_path))
+    ref = prepare_corpus(data_config(path=tmp_path / "repo", group_depth=3), home=Home(tmp_path))
+    assert all(list(ref.documents(split)) for split in ("train", "validation"))
+
+
 def test_the_training_sample_is_bounded_spread_and_deterministic(packages: Path, tmp_path: Path) -> None:
     corpus = prepare_corpus(data_config(path=packages), home=Home(tmp_path))
     total = corpus.manifest["splits"]["train"]["bytes"]

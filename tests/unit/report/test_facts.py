@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from codex_ml.errors import IntegrityError
 from codex_ml.provenance.run_directory import RunDirectory
 from codex_ml.report.facts import read_facts
 from codex_ml.report.figures import compression, evaluations, validation_points
@@ -26,6 +27,16 @@ def test_nan_and_infinities_are_read_back_as_numbers(run_directory: RunDirectory
     hand.log_training(run_directory, run_id=run_id, steps=range(410, 430, 10), broken=broken)
     last, infinite = read_facts(run_directory).curve("train", "loss").values[-2:]
     assert math.isnan(last) and infinite == math.inf
+
+
+def test_a_damaged_line_of_the_metrics_is_named(run_directory: RunDirectory) -> None:
+    lines = run_directory.metrics.read_bytes().splitlines(keepends=True)
+    lines[4] = lines[4].replace(b'"value"', b'"valuf"')
+    run_directory.metrics.write_bytes(b"".join(lines))
+    with pytest.raises(IntegrityError) as caught:
+        read_facts(run_directory)
+    assert caught.value.code == "metrics.line"
+    assert f"{run_directory.metrics}:5 is no record" in str(caught.value)
 
 
 def test_the_samples_of_the_final_weights_are_shown_before_newer_ones(

@@ -12,10 +12,12 @@ Role = Literal["identity", "horizon", "operational"]
 FORBID = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-def key(doc: str, *, role: Role = "identity", **limits: Any) -> Any:
+def key(doc: str, *, role: Role = "identity", form: str | None = None, **limits: Any) -> Any:
     """Declare a key.
 
     *role* says what a changed value does to a run: *identity* makes it another run, *horizon* may
-    grow when the run goes on, *operational* is never compared. *limits* are pydantic's (gt, ge, …).
+    grow when the run goes on, *operational* is never compared. *limits* are pydantic's (gt, ge, …);
+    *form* says in words what a pattern among them wants, where the meaning does not say it.
     """
-    return Field(description=doc, json_schema_extra={"role": role}, **limits)
+    extra: dict[str, Any] = {"role": role} if form is None else {"role": role, "form": form}
+    return Field(description=doc, json_schema_extra=extra, **limits)

@@ -24,7 +24,12 @@ class RunConfig:
 
     name: Annotated[
         str,
-        key("name of the run and of its directory", role="operational", pattern=r"^[A-Za-z0-9][\w.-]{0,99}$"),
+        key(
+            "name of the run and of its directory",
+            role="operational",
+            pattern=r"^[A-Za-z0-9][\w.-]{0,99}$",
+            form="1 to 100 letters, digits, dots, dashes and underscores, a letter or digit first",
+        ),
     ]
     seed: Annotated[int, key("every random draw derives from it", ge=0, lt=1 << 63)]
     model: ModelConfig
