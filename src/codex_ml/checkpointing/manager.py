@@ -98,7 +98,7 @@ class CheckpointManager:
 
         Ends what a kill between save and pruning left undone.
         """
-        checkpoint = newest_good(self.directory, set_aside=True, owner=self._owner)
+        checkpoint = self.newest_good()
         if checkpoint is not None:
             self._settle(checkpoint)
         return checkpoint
@@ -114,15 +114,20 @@ class CheckpointManager:
             self._settle(checkpoint)
         return checkpoint
 
-    def apply_retention(self) -> list[str]:
-        """Remove what the policy does not keep; returns the removed names, oldest first."""
+    def newest_good(self) -> Checkpoint | None:
+        """As `load_latest`, and nothing is pruned."""
+        return newest_good(self.directory, set_aside=True, owner=self._owner)
+
+    def apply_retention(self, *, dry_run: bool = False) -> list[str]:
+        """Remove what the policy does not keep; returns the (to be) removed names, oldest first."""
         paths = {self._kept(path): path for path in list_checkpoints(self.directory)}
         keep, best = to_keep(paths, self.policy)
-        self._point("best", None if best is None or not self.policy.keep_best else paths[best])
+        if not dry_run:
+            self._point("best", None if best is None or not self.policy.keep_best else paths[best])
         gone = [
             paths[item] for item in sorted(set(paths) - keep, key=lambda item: (item.step, item.revision))
         ]
-        for path in gone:
+        for path in [] if dry_run else gone:
             remove(path)
         return [path.name for path in gone]
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from codex_ml.config.schema import CheckpointConfig
+
 
 @dataclass(frozen=True)
 class Retention:
@@ -21,6 +23,13 @@ class Retention:
     keep_every: int
     metric: str
     mode: Literal["min", "max"]
+
+    @classmethod
+    def of(cls, cfg: CheckpointConfig) -> Retention:
+        """The policy of a config; ``mode=auto`` knows which end of each metric is better."""
+        auto: Literal["min", "max"] = "max" if cfg.metric == "token_accuracy" else "min"
+        mode = auto if cfg.mode == "auto" else cfg.mode
+        return cls(cfg.keep_last, cfg.keep_best, cfg.keep_every, cfg.metric, mode)
 
 
 @dataclass(frozen=True)

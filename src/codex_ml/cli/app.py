@@ -10,6 +10,7 @@ from codex_ml import __version__
 
 #: Command -> module below codex_ml.cli that holds it as `command`.
 COMMANDS = {
+    "checkpoint": "checkpoint",
     "completion": "completion",
     "config": "config",
     "data": "data",
@@ -17,10 +18,13 @@ COMMANDS = {
     "eval": "evaluate",
     "generate": "generate",
     "pipeline": "pipeline",
+    "reproduce": "reproduce",
     "runs": "runs",
+    "selftest": "selftest",
     "store": "store",
     "tokenizer": "tokenizer",
     "train": "train",
+    "verify": "verify",
 }
 
 

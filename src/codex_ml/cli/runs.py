@@ -39,3 +39,35 @@ def show(invocation: Invocation, name: str) -> None:
 
     directory = find_run(invocation.home.runs, name)
     invocation.emit(run_record(directory), run_summary(directory))
+
+
+@command.command("diff")
+@common_options
+@click.argument("left")
+@click.argument("right")
+def diff(invocation: Invocation, left: str, right: str) -> None:
+    """Say why two runs differ: config, inputs, environment, and the first step that differs."""
+    from codex_ml.pipeline.compare import compare_runs
+    from codex_ml.provenance.run_directory import find_run
+
+    found = compare_runs(*(find_run(invocation.home.runs, name) for name in (left, right)))
+    lines = [
+        f"{item.part:<11}{item.role:<12}{item.key}: {item.left!r} -> {item.right!r}"
+        for item in found.differences
+    ]
+    if found.diverged is None:
+        lines.append(f"the journals are equal for {found.common_steps} steps, as far as both go")
+    else:
+        step = found.diverged["step"]
+        lines.append(f"{found.common_steps} steps are equal; the first that differs is step {step}:")
+        for name, (one, two) in found.diverged["fields"].items():
+            lines.append(f"  {name}: {_readable(one)} -> {_readable(two)}")
+    invocation.emit({"left": left, "right": right, **found.as_dict()}, "\n".join(lines))
+
+
+def _readable(value: object) -> str:
+    """A float written as hex, also in decimal; digests shortened."""
+    text = str(value)
+    if text.startswith(("0x", "-0x")):
+        return f"{float.fromhex(text):.9g} ({text})"
+    return text[:16]

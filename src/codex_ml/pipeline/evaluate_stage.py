@@ -24,6 +24,7 @@ def evaluate(work: Work) -> None:
     )
     if not work.evaluation.fresh:
         return
+    work.directory.unseal(work.record)
     run_id = str(work.record["run_id"])
     tracker = open_trackers(
         work.config.tracking.sinks,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from codex_ml.core.publish import write_json
 from codex_ml.modeling.size import model_size
 from codex_ml.pipeline.context import Work
 from codex_ml.provenance.results import training_speed
@@ -23,7 +22,7 @@ def result(work: Work) -> None:
     before = work.record.get("result", {})
     if {name: before.get(name) for name in facts} != facts:
         work.record["result"] = {**facts, "seconds": dict(work.seconds)}
-        write_json(work.directory.manifest, work.record)
+        work.directory.write(work.record)
         work.directory.report.unlink(missing_ok=True)
 
 

@@ -36,4 +36,6 @@ def run_codex_pipeline(request: Request, *, reporter: Reporter, stages: Sequence
             started = time.perf_counter()
             stage(work)
             work.seconds[stage.__name__] = round(time.perf_counter() - started, 3)
+        if work.main and work.record:
+            work.directory.seal(work.record)
     return work

@@ -35,7 +35,7 @@ def train(work: Work) -> None:
     check_memory(work.config, vocab_size=vocab_size)
     parent = find_parent(work)
     with joined(device=torch.device(work.resolved.device)) as world:
-        asked = _asked(work, work.resolved, report, parent)
+        asked = asked_of(work, work.resolved, report, parent)
         _open(work, asked, world)
         _announce(work, work.resolved, report)
         work.outcome = train_native(
@@ -64,7 +64,8 @@ def _open(work: Work, asked: Asked, world: World) -> None:
     work.record = world.share(work.record)
 
 
-def _asked(work: Work, resolved: ResolvedRun, report: DeterminismReport, parent: Parent | None) -> Asked:
+def asked_of(work: Work, resolved: ResolvedRun, report: DeterminismReport, parent: Parent | None) -> Asked:
+    """The identity and the record of what this call would run here."""
     assert work.dataset is not None
     environment = capture_env()
     inputs = {

@@ -12,7 +12,6 @@ from codex_ml.config.identity import identity_values
 from codex_ml.config.keys import to_dict
 from codex_ml.config.schema import RunConfig
 from codex_ml.core.digest import digest_json
-from codex_ml.core.publish import write_json
 from codex_ml.errors import UsageError, did_you_mean
 from codex_ml.provenance.run_directory import FORMAT, RunDirectory
 
@@ -88,7 +87,7 @@ def open_run(
         "accepted": [],
         "segments": [],
     }
-    write_json(directory.manifest, record)
+    directory.write(record)
     return record
 
 
@@ -112,9 +111,10 @@ def begin_segment(directory: RunDirectory, record: dict[str, Any], asked: Asked,
     if before != workers and asked.config.runtime.determinism != "elastic":
         segment["downgrades"].append(f"workers {before} -> {workers}")
     record["segments"].append(segment)
+    record.pop("files", None)
     record["config"] = to_dict(asked.config)
     record["resolved"] = {**record["resolved"], **_graded(record, asked)}
-    write_json(directory.manifest, record)
+    directory.write(record)
 
 
 def lowered_since(record: Mapping[str, Any]) -> list[str]:

@@ -6,17 +6,20 @@ import fcntl
 import os
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from codex_ml.core.publish import fsync_path, read_json, writing
+from codex_ml.core.digest import digest_file, digest_json
+from codex_ml.core.publish import fsync_path, read_json, write_json, writing
 from codex_ml.errors import IntegrityError, UsageError, did_you_mean
 
 FORMAT = 1
-
+OWN_DIGEST = "manifest_sha256"
+#: Folders whose files are listed in manifests of their own.
+_OWN_MANIFEST = ("checkpoints", "export")
 
 #: What a manifest holds, and of which type.
 _PARTS = {
@@ -105,6 +108,34 @@ class RunDirectory:
                     next_step="restore the file, or start again with --fresh (which keeps this directory)",
                 )
         return record
+
+    def write(self, record: Mapping[str, Any]) -> None:
+        """Replace the manifest; its last key is the digest of all others."""
+        bare = {name: value for name, value in record.items() if name != OWN_DIGEST}
+        write_json(self.manifest, {**bare, OWN_DIGEST: digest_json(bare)})
+
+    def loose_files(self) -> dict[str, str]:
+        """sha256 of every file of the run that no manifest of its own covers, by relative path."""
+        found = {}
+        for path in sorted(self.path.rglob("*")):
+            relative = path.relative_to(self.path)
+            if path.is_dir() or relative.parts[0] in (*_OWN_MANIFEST, "run.json"):
+                continue
+            if not any(part.startswith(".") for part in relative.parts):
+                found[relative.as_posix()] = digest_file(path)
+        return found
+
+    def seal(self, record: dict[str, Any]) -> None:
+        """Bind every file of a run at rest into its manifest. Undone by the next start of training."""
+        files = self.loose_files()
+        if record.get("files") != files:
+            record["files"] = files
+            self.write(record)
+
+    def unseal(self, record: dict[str, Any]) -> None:
+        """Say that the run's files are about to change."""
+        if record.pop("files", None) is not None:
+            self.write(record)
 
     @contextmanager
     def locked(self) -> Iterator[None]:

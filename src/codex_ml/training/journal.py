@@ -86,6 +86,17 @@ def read_journal(path: Path) -> Iterator[dict[str, Any]]:
             yield record
 
 
+def journal_heads(path: Path) -> dict[int, tuple[str, int]]:
+    """Step -> (sha256 of its line, bytes up to its end), the whole chain checked."""
+    heads: dict[int, tuple[str, int]] = {}
+    length = 0
+    with path.open("rb") as stream:
+        for record, line in zip(read_journal(path), stream, strict=False):
+            length += len(line)
+            heads[record["step"]] = hashlib.sha256(line[:-1]).hexdigest(), length
+    return heads
+
+
 def _head_at(path: Path, length: int) -> str:
     """sha256 of the line that ends at byte *length*, or "" where none does."""
     line = last_line(path, length)

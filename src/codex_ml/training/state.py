@@ -31,6 +31,12 @@ class Progress:
         """Whether the last evaluation was one of this very state."""
         return self.last_evaluation.get("step") == self.step
 
+    def metrics(self) -> dict[str, float]:
+        """The figures of an evaluation of this very state, or none."""
+        if not self.evaluated:
+            return {}
+        return {name: value for name, value in self.last_evaluation.items() if name != "step"}
+
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 

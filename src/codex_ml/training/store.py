@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from codex_ml.checkpointing import Checkpoint, CheckpointManager, Retention
-from codex_ml.config.schema import RunConfig
 from codex_ml.errors import CodexError
 from codex_ml.training.distributed import World
 
@@ -29,7 +28,7 @@ class CheckpointStore:
             return cls(None, world)
         manager = CheckpointManager(
             job.directory.checkpoints,
-            policy=retention(job.config),
+            policy=Retention.of(job.config.checkpoint),
             owner={"run_id": job.run_id},
             facts=job.facts,
             background=job.config.checkpoint.background,
@@ -59,7 +58,7 @@ class CheckpointStore:
             model=session.trainee.model.state_dict(),
             optimizer=session.trainee.optimizers.tensors(),
             state=progress.as_dict(),
-            metrics=progress.last_evaluation if progress.evaluated else {},
+            metrics=progress.metrics(),
             scheduled=scheduled,
         )
         self.last_step = progress.step
@@ -86,10 +85,3 @@ class CheckpointStore:
                 self._manager.wait()
         except CodexError:
             return
-
-
-def retention(config: RunConfig) -> Retention:
-    """The policy of a config."""
-    cfg = config.checkpoint
-    mode = ("max" if cfg.metric == "token_accuracy" else "min") if cfg.mode == "auto" else cfg.mode
-    return Retention(cfg.keep_last, cfg.keep_best, cfg.keep_every, cfg.metric, mode)

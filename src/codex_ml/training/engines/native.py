@@ -87,13 +87,6 @@ def train(
 def _drive(
     job: Job, session: Session, *, world: World, store: CheckpointStore, reporter: Reporter
 ) -> Checkpoint:
-    config = job.config
-    method = Method(
-        cfg=config.train,
-        seed=config.seed,
-        shards=config.runtime.shards,
-        order=ORDERS[config.runtime.determinism],
-    )
     if job.resolved.compile:
         reporter.say("compiling the training step; nothing moves for up to a minute")
     with received() as signals, Between.opened(job, session, world, store, reporter, signals) as between:
@@ -101,7 +94,7 @@ def _drive(
             between.settle()
             steps = run_steps(
                 session.trainee,
-                method=method,
+                method=method_of(job.config),
                 world=world,
                 batch_of=session.batches,
                 stop=lambda: signals.stop is not None,
@@ -113,6 +106,16 @@ def _drive(
             raise between.interrupted() from None
         except RuntimeError as error:
             raise _named(error) from error
+
+
+def method_of(config: RunConfig) -> Method:
+    """What of a config makes the bits of a step."""
+    return Method(
+        cfg=config.train,
+        seed=config.seed,
+        shards=config.runtime.shards,
+        order=ORDERS[config.runtime.determinism],
+    )
 
 
 def _named(error: RuntimeError) -> Exception:
