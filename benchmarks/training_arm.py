@@ -55,7 +55,7 @@ def ours(cache: str) -> None:
         ],
         environ={},
     ).config
-    apply_determinism(exact=True, threads=2, compile_cache=Path(cache))
+    apply_determinism(mode="exact", threads=2, compile_cache=Path(cache))
     keep_freed_memory()
     model = Decoder(config.model, vocab_size=VOCAB, compute_dtype=torch.bfloat16)
     initialise(model, seed=0)

@@ -71,6 +71,52 @@ def test_shards_change_the_bits_a_little_and_the_data_order_not_at_all(train_sma
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
 
+ELASTIC = {"runtime__determinism": "elastic", "runtime__shards": 4, "train__batch_size": 8}
+
+
+@pytest.mark.parametrize("options", [{}, ELASTIC], ids=["exact", "elastic"])
+def test_a_run_with_dropout_resumes_to_the_same_bits(
+    options: dict[str, object], train_small, state_digest
+) -> None:
+    """Its draws come from the numbers of step and shard, so that none has to be restored."""
+    words = {"model__dropout": 0.1, **options}
+    name = "dropout-" + "-".join(str(value) for value in options.values())
+    whole = train_small(name, **words)
+    expected, journal = state_digest(whole.outcome.checkpoint.path), whole.directory.journal.read_bytes()
+    for step in (8, 7, 6):
+        for found in whole.directory.checkpoints.glob(f"step-{step:08d}*"):
+            shutil.rmtree(found)
+    again = train_small(name, **words)
+    assert again.outcome.resumed_from == 5
+    assert state_digest(again.outcome.checkpoint.path) == expected
+    assert whole.directory.journal.read_bytes() == journal
+
+
+def test_dropout_is_not_for_nothing(train_small) -> None:
+    one, two = (train_small(f"dropped-{share}", model__dropout=share) for share in (0.0, 0.1))
+    assert one.outcome.checkpoint.weights != two.outcome.checkpoint.weights
+
+
+def test_saving_beside_training_changes_no_bit_of_any_checkpoint(train_small, state_digest) -> None:
+    runs = [train_small(f"beside-{flag}", checkpoint__background=flag) for flag in ("true", "false")]
+    one, two = (
+        {path.name: state_digest(path) for path in run.directory.checkpoints.glob("step-*")} for run in runs
+    )
+    assert sorted(one) == [f"step-{step:08d}" for step in range(1, 9)]
+    assert one == two
+
+
+def test_more_steps_of_a_constant_schedule_give_the_bits_of_a_run_planned_for_them(
+    train_small, state_digest
+) -> None:
+    words = {"train__schedule__name": "constant", "eval__every": 0, "checkpoint__keep_best": 0}
+    grown = [train_small("grown", train__steps=steps, **words) for steps in (5, 8)][-1]
+    planned = train_small("planned", train__steps=8, **words)
+    assert grown.outcome.resumed_from == 5
+    assert state_digest(grown.outcome.checkpoint.path) == state_digest(planned.outcome.checkpoint.path)
+    assert grown.directory.journal.read_bytes() == planned.directory.journal.read_bytes()
+
+
 def test_a_compiled_bfloat16_run_resumes_to_the_same_bits(train_small, state_digest) -> None:
     pytest.importorskip("torch")
     from codex_ml.training.resolve import compiler_failure

@@ -7,6 +7,8 @@ from pathlib import Path
 
 FORMAT = 1
 MODEL, OPTIMIZER, STATE = "model.safetensors", "optimizer.safetensors", "state.json"
+#: With FSDP2: ``shards/model`` and ``shards/optimizer``, a file for each worker.
+SHARDS = "shards"
 _NAME = re.compile(r"^step-(\d{8,})(?:\.r(\d+))?$")
 
 

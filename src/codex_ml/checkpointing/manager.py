@@ -6,7 +6,8 @@ import logging
 import math
 import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from codex_ml.checkpointing.layout import (
     FORMAT,
     MODEL,
     OPTIMIZER,
+    SHARDS,
     STATE,
     list_checkpoints,
     name_of,
@@ -34,6 +36,19 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 #: What a checkpoint needs beside its tensors: headers, state, manifest, directory entries.
 _SLACK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class _Order:
+    """One save: everything but the tensors."""
+
+    step: int
+    state: dict[str, Any]
+    metrics: dict[str, float]
+    scheduled: bool
+    digests: dict[str, str]
+    nbytes: int
+    sharded: bool
 
 
 class CheckpointManager:
@@ -79,11 +94,38 @@ class CheckpointManager:
         when it lacks the space), CheckpointLoadError when what was written is not the live state.
         """
         self._background.wait()
-        frozen = dict(state)
         take = on_host if self._buffers is None else self._buffers.take
         snapshot = take(model=model, optimizer=optimizer)
-        self._background.start(lambda: self._persist(step, snapshot, frozen, metrics, scheduled))
+        order = _Order(step, dict(state), dict(metrics), scheduled, {}, snapshot.nbytes, sharded=False)
+        self._background.start(lambda: self._persist(order, snapshot))
         return self._background.wait() if self._buffers is None else None
+
+    def save_shards(
+        self,
+        step: int,
+        *,
+        write: Callable[[Path], None],
+        nbytes: int,
+        digests: Mapping[str, str],
+        state: Mapping[str, Any],
+        metrics: Mapping[str, float],
+        scheduled: bool,
+    ) -> Checkpoint:
+        """Publish a checkpoint of which every worker writes a part: *write* fills ``shards/``.
+
+        *digests* are the digests of the whole weights and optimizer state. Raises as `save`.
+        """
+        self._background.wait()
+        order = _Order(step, dict(state), dict(metrics), scheduled, dict(digests), nbytes, sharded=True)
+
+        def fill(stage: Path) -> None:
+            (stage / SHARDS).mkdir()
+            write(stage / SHARDS)
+
+        self._background.start(lambda: self._publish(order, fill))
+        checkpoint = self._background.wait()
+        assert checkpoint is not None
+        return checkpoint
 
     def poll(self) -> None:
         """Raise the failure of a save that has ended meanwhile."""
@@ -154,35 +196,38 @@ class CheckpointManager:
         ranked = float(value) if isinstance(value, (int, float)) else None
         return Kept(step_of(path) or 0, revision_of(path), ranked, scheduled)
 
-    def _persist(
-        self,
-        step: int,
-        snapshot: Snapshot,
-        state: dict[str, Any],
-        metrics: Mapping[str, float],
-        scheduled: bool,
-    ) -> Checkpoint:
-        weights = tensors_digest(snapshot.model)
+    def _persist(self, order: _Order, snapshot: Snapshot) -> Checkpoint:
+        """Hash the snapshot in memory, so that what lands on the disk can be compared with it."""
+        weights, optimizer = tensors_digest(snapshot.model), tensors_digest(snapshot.optimizer)
+        order.digests.update(weights_sha256=weights, optimizer_sha256=optimizer)
+
+        def fill(stage: Path) -> None:
+            write_tensors(stage / MODEL, snapshot.model)
+            write_tensors(stage / OPTIMIZER, snapshot.optimizer)
+
+        return self._publish(order, fill)
+
+    def _publish(self, order: _Order, fill: Callable[[Path], None]) -> Checkpoint:
+        step = order.step
         present = [path for path in list_checkpoints(self.directory) if step_of(path) == step]
-        if present and (same := _same(present[0], weights, state, scheduled)):
+        if present and not order.sharded and (same := _same(present[0], order)):
             self._settle(same)
             return same
         target = self.directory / name_of(step, 1 + revision_of(present[0]) if present else 0)
-        self._check_space(snapshot, target)
+        self._check_space(order.nbytes, target)
         meta: dict[str, Any] = {
             "format": FORMAT,
             "step": step,
             "owner": self._owner,
             "facts": self._facts,
-            "metrics": {name: value for name, value in metrics.items() if math.isfinite(value)},
-            "scheduled": scheduled,
-            "weights_sha256": weights,
-            "optimizer_sha256": tensors_digest(snapshot.optimizer),
+            "metrics": {name: value for name, value in order.metrics.items() if math.isfinite(value)},
+            "scheduled": order.scheduled,
+            "sharded": order.sharded,
+            **order.digests,
         }
         with staged(target, meta=meta) as stage:
-            write_tensors(stage / MODEL, snapshot.model)
-            write_tensors(stage / OPTIMIZER, snapshot.optimizer)
-            write_json(stage / STATE, state)
+            fill(stage)
+            write_json(stage / STATE, order.state)
         try:
             checkpoint = open_checkpoint(target, owner=self._owner)
         except CheckpointLoadError as error:
@@ -196,10 +241,10 @@ class CheckpointManager:
         self._settle(checkpoint)
         return checkpoint
 
-    def _check_space(self, snapshot: Snapshot, target: Path) -> None:
+    def _check_space(self, nbytes: int, target: Path) -> None:
         with writing(self.directory):
             self.directory.mkdir(parents=True, exist_ok=True)
-        needed, free = snapshot.nbytes + _SLACK_BYTES, shutil.disk_usage(self.directory).free
+        needed, free = nbytes + _SLACK_BYTES, shutil.disk_usage(self.directory).free
         if needed > free:
             raise StorageError(
                 f"no space left to write {target}",
@@ -210,11 +255,12 @@ class CheckpointManager:
             )
 
 
-def _same(path: Path, weights: str, state: Mapping[str, Any], scheduled: bool) -> Checkpoint | None:
+def _same(path: Path, order: _Order) -> Checkpoint | None:
     """The checkpoint at *path* when it already is what would be saved, good bytes included."""
     try:
         found = open_checkpoint(path)
     except CheckpointLoadError:
         return None
-    equal = found.weights == weights and found.state() == state and found.manifest["scheduled"] >= scheduled
-    return found if equal else None
+    digests = {name: found.manifest[name] for name in order.digests}
+    equal = digests == order.digests and found.state() == order.state
+    return found if equal and found.manifest["scheduled"] >= order.scheduled else None

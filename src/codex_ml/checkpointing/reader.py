@@ -37,6 +37,11 @@ class Checkpoint:
         """The weights digest."""
         return str(self.manifest["weights_sha256"])
 
+    @property
+    def sharded(self) -> bool:
+        """Whether the tensors lie in a file for each worker."""
+        return bool(self.manifest.get("sharded"))
+
     def state(self) -> dict[str, Any]:
         """Everything of the training state that is no tensor."""
         state: dict[str, Any] = read_json(self.path / STATE)
@@ -65,18 +70,21 @@ def open_checkpoint(path: Path, *, owner: Mapping[str, str] | None = None) -> Ch
     try:
         manifest = verify_directory(path)
         _check_format(path, manifest)
-        digests = {part: weights_digest(path / part) for part in (MODEL, OPTIMIZER)}
+        # Shards are bound by their files' digests; their whole tensors exist nowhere on the disk.
+        whole = (
+            () if manifest.get("sharded") else ((MODEL, "weights_sha256"), (OPTIMIZER, "optimizer_sha256"))
+        )
+        odd = [part for part, name in whole if weights_digest(path / part) != manifest.get(name)]
     except IntegrityError as error:
         if isinstance(error, CheckpointLoadError):
             raise
         raise CheckpointLoadError(error.what, code="checkpoint.damaged", next_step=error.next_step) from error
     except FileNotFoundError as error:  # a manifest that fits a directory without weights
         raise CheckpointLoadError(f"{path} is damaged: {error}", code="checkpoint.damaged") from error
-    for part, name in ((MODEL, "weights_sha256"), (OPTIMIZER, "optimizer_sha256")):
-        if digests[part] != manifest.get(name):
-            raise CheckpointLoadError(
-                f"{path}: the tensors of {part} are not those of the manifest", code="checkpoint.weights"
-            )
+    if odd:
+        raise CheckpointLoadError(
+            f"{path}: the tensors of {odd[0]} are not those of the manifest", code="checkpoint.weights"
+        )
     _check_place(path, manifest, owner or {})
     return Checkpoint(path, manifest)
 
@@ -161,7 +169,9 @@ def _refuse_link(path: Path) -> None:
 def _set_aside(path: Path, error: CheckpointLoadError) -> None:
     target = path.with_name(f".corrupt-{path.name}-{uuid.uuid4().hex[:8]}")
     os.rename(path, target)
-    write_file(target / "REASON.txt", error.line() + "\n")
+    # What a link points to is not ours to write into.
+    reason = target.with_name(f"{target.name}.txt") if target.is_symlink() else target / "REASON.txt"
+    write_file(reason, error.line() + "\n")
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

@@ -73,14 +73,19 @@ def remove(path: Path) -> None:
     """Delete a directory so that a half-deleted one never looks valid."""
     trash = path.with_name(f".trash-{path.name}-{uuid.uuid4().hex[:8]}")
     os.rename(path, trash)
-    shutil.rmtree(trash)
+    erase(trash)
+
+
+def erase(path: Path) -> None:
+    """Delete what stands at *path*; of a link the link alone."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 def sweep(directory: Path) -> None:
     """Remove what a kill left behind: unpublished stages and half-deleted checkpoints."""
     for pattern in (".tmp-*", ".trash-*"):
         for path in directory.glob(pattern):
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
+            erase(path)

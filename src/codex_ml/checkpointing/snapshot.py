@@ -87,10 +87,22 @@ def raw_bytes(tensor: Tensor) -> memoryview:
 
 def tensors_digest(tensors: Mapping[str, Tensor]) -> str:
     """The weights digest of tensors in memory: that of a file which holds the same ones."""
-    sha = hashlib.sha256()
+    digest = StreamDigest()
     for name in sorted(tensors):
-        tensor = tensors[name]
+        digest.add(name, tensors[name])
+    return digest.hexdigest()
+
+
+class StreamDigest:
+    """The weights digest of tensors that come one by one, sorted by name."""
+
+    def __init__(self) -> None:
+        self._sha = hashlib.sha256()
+
+    def add(self, name: str, tensor: Tensor) -> None:
         shape = json.dumps(list(tensor.shape), separators=(",", ":"))
-        sha.update(f"{name}\0{DTYPES[str(tensor.dtype)]}\0{shape}\0".encode())
-        sha.update(raw_bytes(tensor))
-    return sha.hexdigest()
+        self._sha.update(f"{name}\0{DTYPES[str(tensor.dtype)]}\0{shape}\0".encode())
+        self._sha.update(raw_bytes(tensor))
+
+    def hexdigest(self) -> str:
+        return self._sha.hexdigest()

@@ -97,6 +97,8 @@ def _check_training(config: RunConfig) -> None:
             got=f"runtime.sharding={runtime.sharding}",
             wanted="runtime.sharding=none, or runtime.determinism=exact",
         )
+    if runtime.sharding == "fsdp2":
+        _check_sharding(config)
     if train.schedule.name != "constant" and train.schedule.warmup_steps >= train.steps:
         _refuse(
             "the warm-up is as long as the run",
@@ -134,6 +136,24 @@ def _check_training(config: RunConfig) -> None:
             code="config.keep-best",
             got=f"checkpoint.keep_best={config.checkpoint.keep_best} eval.every=0",
             wanted="eval.every >= 1, or checkpoint.keep_best=0",
+        )
+
+
+def _check_sharding(config: RunConfig) -> None:
+    if config.train.optimizer.name == "muon":
+        _refuse(
+            "Muon needs whole matrices, which no worker has under fsdp2",
+            code="config.fsdp2-muon",
+            got="train.optimizer.name=muon runtime.sharding=fsdp2",
+            wanted="train.optimizer.name=adamw",
+            next_step="add train=adamw",
+        )
+    if config.runtime.compile is True:
+        _refuse(
+            "a sharded model is not compiled",
+            code="config.fsdp2-compile",
+            got="runtime.compile=true runtime.sharding=fsdp2",
+            wanted="runtime.compile=auto or false",
         )
 
 

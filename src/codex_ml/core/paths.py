@@ -25,6 +25,11 @@ class Home:
     def compile_cache(self) -> Path:
         return self.root / ".codex" / "cache" / "inductor"
 
+    @property
+    def weights_cache(self) -> Path:
+        """Weights of sharded checkpoints, put together; may be deleted at any time."""
+        return self.root / ".codex" / "cache" / "weights"
+
     def run(self, name: str) -> Path:
         return self.runs / name
 

@@ -10,6 +10,7 @@ import torch
 
 from codex_ml.checkpointing.layout import MODEL, step_of
 from codex_ml.checkpointing.reader import newest_good, open_checkpoint
+from codex_ml.checkpointing.shards import consolidate
 from codex_ml.config.schema import RunConfig
 from codex_ml.config.validate import decode_saved
 from codex_ml.core.paths import Home
@@ -93,7 +94,8 @@ def _from_checkpoint(path: Path, directory: RunDirectory, *, home: Home, kind: s
             got=tokenizer,
             next_step="run the command that trained it again, which prepares it",
         )
-    place = _Place(kind, path, directory.name, checkpoint.step, path / MODEL, tokenizer)
+    weights = consolidate(checkpoint, home.weights_cache) if checkpoint.sharded else path / MODEL
+    place = _Place(kind, path, directory.name, checkpoint.step, weights, tokenizer)
     return _target(place, record, weights_sha256=checkpoint.weights)
 
 

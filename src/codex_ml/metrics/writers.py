@@ -121,7 +121,7 @@ class CSVMetricsWriter:
 
         def beyond(line: bytes) -> bool:
             row = next(csv.reader([line.decode("utf-8", errors="replace")]))
-            if not row[1:2] or not row[1].isdigit():
+            if len(row) < 4 or not row[1].isdigit():
                 return False  # the header
             return _written_again(int(row[1]), f"{row[2]}/{row[3]}", resume_step=resume_step, again=again)
 

@@ -178,6 +178,10 @@ class Decoder(nn.Module):
         self.register_buffer("cos_TE", cos_TE, persistent=False)
         self.register_buffer("sin_TE", sin_TE, persistent=False)
 
+    def reset_positions(self, device: torch.device) -> None:
+        """Compute the rotary tables anew; they are in no checkpoint."""
+        self.cos_TE, self.sin_TE = (table.to(device) for table in rotary_tables(self.cfg))
+
     @property
     def output_weight(self) -> Tensor:
         """The V x D matrix of the output layer (the embedding when tied)."""

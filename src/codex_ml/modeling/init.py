@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor
 
+from codex_ml.config.schema import ModelConfig
 from codex_ml.core.draws import draw_seed
 from codex_ml.modeling.decoder import Decoder
 
@@ -20,15 +21,15 @@ def initialise(model: Decoder, *, seed: int) -> None:
 
     Drawn on the CPU whatever the device, so that the bits do not depend on it.
     """
-    depth = math.sqrt(2 * model.cfg.layers)
     for name, parameter in model.named_parameters():
-        if parameter.ndim < 2:
-            parameter.fill_(1.0)
-            continue
-        std = model.cfg.init_std / (depth if name.endswith(_RESIDUAL_OUTPUTS) else 1.0)
-        parameter.copy_(_normal(parameter.shape, std=std, seed=draw_seed(seed, f"init:{name}")))
+        parameter.copy_(initial_value(name, parameter.shape, model.cfg, seed))
 
 
-def _normal(shape: torch.Size, *, std: float, seed: int) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
+def initial_value(name: str, shape: torch.Size, cfg: ModelConfig, seed: int) -> Tensor:
+    """The first value of one parameter, by its name alone."""
+    if len(shape) < 2:
+        return torch.ones(shape)
+    depth = math.sqrt(2 * cfg.layers)
+    std = cfg.init_std / (depth if name.endswith(_RESIDUAL_OUTPUTS) else 1.0)
+    generator = torch.Generator().manual_seed(draw_seed(seed, f"init:{name}"))
     return torch.empty(shape).normal_(0.0, std, generator=generator)

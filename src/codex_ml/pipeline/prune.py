@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 from collections.abc import Mapping
 from typing import Any
 
 from codex_ml.checkpointing import CheckpointManager, Retention
 from codex_ml.checkpointing.listing import set_aside as list_aside
+from codex_ml.checkpointing.retention import erase
 from codex_ml.config.validate import decode_saved
 from codex_ml.provenance.run_directory import RunDirectory
 
@@ -33,5 +33,5 @@ def prune_run(
     for path in list_aside(directory.checkpoints) if set_aside else []:
         gone.append(path.name)
         if not dry_run:
-            shutil.rmtree(path)
+            erase(path)
     return gone

@@ -91,7 +91,8 @@ def reproduce(
     )
     parent = find_parent(work)
     asked = asked_of(work, resolved, report, parent)
-    with joined(device=torch.device(resolved.device)) as world:
+    sharded = work.config.runtime.sharding == "fsdp2"
+    with joined(device=torch.device(resolved.device), sharded=sharded) as world:
         session = build_session(
             work.config,
             resolved=resolved,

@@ -34,7 +34,8 @@ def train(work: Work) -> None:
     work.resolved = resolve(work.config, vocab_size=vocab_size, before=_compiled_before(work))
     check_memory(work.config, vocab_size=vocab_size)
     parent = find_parent(work)
-    with joined(device=torch.device(work.resolved.device)) as world:
+    sharded = work.config.runtime.sharding == "fsdp2"
+    with joined(device=torch.device(work.resolved.device), sharded=sharded) as world:
         asked = asked_of(work, work.resolved, report, parent)
         _open(work, asked, world)
         _announce(work, work.resolved, report)

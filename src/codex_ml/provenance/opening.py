@@ -70,7 +70,7 @@ def open_run(
         if changes:
             record["accepted"] = [*record.get("accepted", []), *changes]
             record["identity"], record["identity_sha256"] = identity, digest_json(identity)
-            record["resolved"] = dict(asked.resolved)
+            record["resolved"], record["inputs"] = dict(asked.resolved), dict(asked.inputs)
         return record
     record = {
         "format": FORMAT,

@@ -194,14 +194,19 @@ class Between:
         if self._world.any(self._signals.stop is not None):
             raise Abandoned
 
-    def _poll(self) -> None:
+    def _poll(self, *, wait: bool = False) -> None:
         """Meet the failure of a save beside training, as the config wants."""
         try:
+            if wait:
+                self._store.finish()
             self._store.poll()
         except StorageError as error:
-            self._tolerate(error)
+            if self._config.checkpoint.on_failure == "stop":
+                raise
+            self._reporter.say(f"a checkpoint could not be saved, training goes on: {error}")
 
     def _save(self, *, scheduled: bool) -> None:
+        self._poll(wait=True)  # an earlier save's failure is its own, and must not stand in for this one
         try:
             if self._journal is not None and self._tracker is not None:
                 self._journal.sync()

@@ -98,22 +98,34 @@ ALONE = World(rank=0, size=1)
 
 
 @contextmanager
-def joined(*, device: torch.device) -> Iterator[World]:
-    """Join the workers that torchrun started; alone without them. Leaves the group at the end."""
+def joined(*, device: torch.device, sharded: bool = False) -> Iterator[World]:
+    """Join the workers that torchrun started; alone without them. Leaves the group at the end.
+
+    *sharded*: FSDP2 wants a group even of one.
+    """
     if worker_count() == 1:
-        yield ALONE
+        if sharded:
+            dist.init_process_group(_backend(device), store=dist.HashStore(), rank=0, world_size=1)  # type: ignore[attr-defined]
+        try:
+            yield ALONE
+        finally:
+            if sharded:
+                dist.destroy_process_group()
         return
     if _on_loopback(os.environ.get("MASTER_ADDR", "")):
         os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
-    backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     if device.type == "cuda":
         torch.cuda.set_device(device)
     with _collective():
-        dist.init_process_group(backend, timeout=_TIMEOUT)
+        dist.init_process_group(_backend(device), timeout=_TIMEOUT)
     try:
         yield World(rank=worker_rank(), size=worker_count())
     finally:
         dist.destroy_process_group()
+
+
+def _backend(device: torch.device) -> str:
+    return "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
 
 
 def _on_loopback(address: str) -> bool:

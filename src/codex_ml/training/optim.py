@@ -72,6 +72,17 @@ class Optimizers:
             for key in _STATE_KEYS[type(part).__name__]
         }
 
+    def empty_tensors(self) -> dict[str, Tensor]:
+        """A state of the right names and shapes to be filled."""
+        return {
+            f"{self._names[parameter]}|{key}": torch.zeros((), dtype=torch.float32)
+            if key == "step"
+            else torch.zeros_like(parameter)
+            for part in self._parts
+            for parameter in _parameters(part)
+            for key in _STATE_KEYS[type(part).__name__]
+        }
+
     def load_tensors(self, tensors: Mapping[str, Tensor]) -> None:
         """Restore the state. Raises CheckpointLoadError when a key is missing or left over."""
         left = dict(tensors)

@@ -75,13 +75,15 @@ def resolve(config: RunConfig, *, vocab_size: int, before: bool | None) -> Resol
 
 def check_workers(config: RunConfig, workers: int) -> None:
     """Raise ConfigError when the shards of a step do not spread evenly over the workers."""
-    shards, elastic = config.runtime.shards, config.runtime.determinism == "elastic"
-    if shards % workers or (elastic and workers & (workers - 1)):
+    shards = config.runtime.shards
+    # The tree that adds up gradients in a fixed order pairs the workers.
+    tree = config.runtime.determinism != "fast" and config.runtime.sharding == "none"
+    if shards % workers or (tree and workers & (workers - 1)):
         raise ConfigError(
             f"{workers} workers cannot share the {shards} shards of a step evenly",
             code="config.workers",
             got=f"runtime.shards={shards}, {workers} workers",
-            wanted="a power of two that divides runtime.shards" if elastic else "a divisor of runtime.shards",
+            wanted="a power of two that divides runtime.shards" if tree else "a divisor of runtime.shards",
             next_step="start another number of workers, or set runtime.shards (a new run)",
         )
 
@@ -143,6 +145,8 @@ def _compile(config: RunConfig, device: str, vocab_size: int, before: bool | Non
         return False, "the run began uncompiled"
     if asked is False:
         return False, "asked for"
+    if config.runtime.sharding == "fsdp2":
+        return False, "a sharded model is not compiled"
     if asked == "auto" and before is None:
         tokens = config.train.steps * config.train.batch_size * config.model.context
         work = 6.0 * model_size(config.model, vocab_size=vocab_size).parameters * tokens

@@ -10,7 +10,9 @@ import torch
 from torch import nn
 
 from codex_ml.checkpointing import Checkpoint
+from codex_ml.checkpointing.layout import SHARDS
 from codex_ml.checkpointing.reader import read_tensors
+from codex_ml.checkpointing.shards import read_shards
 from codex_ml.config.schema import RunConfig
 from codex_ml.data.packed import PackedSplit
 from codex_ml.errors import CheckpointLoadError, DataError
@@ -25,6 +27,7 @@ from codex_ml.training.distributed import ALONE, World
 from codex_ml.training.loop import Trainee
 from codex_ml.training.optim import Optimizers
 from codex_ml.training.resolve import ResolvedRun
+from codex_ml.training.sharded import fill, shard, sharded_loss
 from codex_ml.training.state import Progress
 
 
@@ -87,14 +90,23 @@ def build_session(
     """
     device = torch.device(resolved.device)
     keep_freed_memory()
-    model = registry_for("models").get(config.model.name)(
-        config.model, vocab_size=vocab_size, compute_dtype=resolved.torch_dtype
-    )
-    if initial_weights is None:
-        initialise(model, seed=config.seed)
+    sharded = config.runtime.sharding == "fsdp2"
+    with torch.device("meta" if sharded else "cpu"):
+        model = registry_for("models").get(config.model.name)(
+            config.model, vocab_size=vocab_size, compute_dtype=resolved.torch_dtype
+        )
+    given = read_tensors(initial_weights) if initial_weights is not None else None
+    if given is not None:
+        check_weights(model, given)
+    if sharded:
+        shard(model, device=device, world=world)
+        fill(model, seed=config.seed, world=world, given=given)
+    elif given is not None:
+        model.load_state_dict(given)
     else:
-        load_weights(model, read_tensors(initial_weights))
-    model.to(device)
+        initialise(model, seed=config.seed)
+    if not sharded:
+        model.to(device)
     model.recompute = config.train.activation_checkpointing
     objective = registry_for("objectives").get(config.objective.name)
     train = PackedSplit.open(dataset, "train")
@@ -109,7 +121,9 @@ def build_session(
     trainee = Trainee(
         model=model,
         optimizers=Optimizers(model, cfg=config.train),
-        loss_of=training_loss(model, objective, compiled=resolved.compile),
+        loss_of=sharded_loss(model, objective)
+        if sharded
+        else training_loss(model, objective, compiled=resolved.compile),
         progress=Progress(),
     )
     return Session(
@@ -122,8 +136,8 @@ def build_session(
     )
 
 
-def load_weights(model: nn.Module, tensors: Mapping[str, torch.Tensor]) -> None:
-    """Put *tensors* into the model. Raises CheckpointLoadError, naming them, when names or shapes differ."""
+def check_weights(model: nn.Module, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Raise CheckpointLoadError, naming them, when names or shapes are not those of the model."""
     own = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     stored = {name: tuple(value.shape) for name, value in tensors.items()}
     if own != stored:
@@ -134,15 +148,27 @@ def load_weights(model: nn.Module, tensors: Mapping[str, torch.Tensor]) -> None:
             got=", ".join(f"{name} {stored.get(name)}" for name in odd[:4]),
             wanted=", ".join(f"{name} {own.get(name)}" for name in odd[:4]),
         )
-    model.load_state_dict(tensors)
 
 
 def restore(session: Session, checkpoint: Checkpoint) -> None:
     """Put a session into the state of a checkpoint. Raises CheckpointLoadError for any odd part."""
-    load_weights(session.trainee.model, checkpoint.model_tensors())
     progress, loaded = session.trainee.progress, Progress.from_dict(checkpoint.state())
-    stored_state = checkpoint.optimizer_tensors()
+    if session.config.runtime.sharding == "fsdp2":
+        stored_state = _restore_shards(session.trainee, checkpoint)
+    else:
+        tensors = checkpoint.model_tensors()
+        check_weights(session.trainee.model, tensors)
+        session.trainee.model.load_state_dict(tensors)
+        stored_state = checkpoint.optimizer_tensors()
     if stored_state or loaded.step > loaded.skipped:  # before its first update an optimizer has no state
         session.trainee.optimizers.load_tensors(stored_state)
     for name, value in loaded.as_dict().items():
         setattr(progress, name, value)
+
+
+def _restore_shards(trainee: Trainee, checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
+    """Read this worker's part of the weights in place, and of the optimizer's state."""
+    read_shards(checkpoint.path / SHARDS / "model", trainee.model.state_dict())
+    state = trainee.optimizers.empty_tensors()
+    read_shards(checkpoint.path / SHARDS / "optimizer", state)
+    return state

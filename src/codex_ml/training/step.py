@@ -15,14 +15,16 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
 from codex_ml.training.distributed import World
 
 #: (inputs_BT, labels_BT) -> summed loss in nats
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 #: tree: one fixed binary tree over the K shards, inside a worker and across workers (any W gives the
-#: same bits). sequence: shards added one by one, workers by the tree (fixed W). any: as is fastest.
-Order = Literal["tree", "sequence", "any"]
+#: same bits). sequence: shards added one by one, workers by the tree (fixed W). any: as is fastest. sharded:
+#: FSDP2 has summed already, and its average over workers is undone.
+Order = Literal["tree", "sequence", "any", "sharded"]
 Gradient = list[Tensor]
 
 
@@ -68,7 +70,8 @@ def compute_gradients(
     says so, on any worker, between two shards.
     """
     tokens = int(math.fsum(world.gather([float(shard.tokens) for shard in shards])))
-    share = torch.tensor(1.0 / tokens, device=parameters[0].device)
+    # FSDP2 averages over the workers where a sum is wanted.
+    share = torch.tensor((world.size if order == "sharded" else 1.0) / tokens, device=parameters[0].device)
     losses: list[Tensor] = []
     nodes: list[tuple[int, Gradient]] = []
     for number, shard in enumerate(shards):
@@ -113,7 +116,7 @@ def _put(parameters: Sequence[nn.Parameter], gradient: Gradient) -> None:
 
 
 def _sum_over_workers(parameters: Sequence[nn.Parameter], *, world: World, order: Order) -> None:
-    if world.size == 1:
+    if world.size == 1 or order == "sharded":
         return
     gradient = _take(parameters)
     flat = torch.cat([value.reshape(-1) for value in gradient])
@@ -126,6 +129,8 @@ def _clip(parameters: Sequence[nn.Parameter], clip_norm: float) -> float:
     """Scale the gradient down to *clip_norm*; returns its norm before."""
     gradient = [parameter.grad for parameter in parameters if parameter.grad is not None]
     norm = nn.utils.get_total_norm(gradient, foreach=True)
+    if isinstance(norm, DTensor):
+        norm = norm.full_tensor()
     if norm > clip_norm:  # a NaN norm compares false: the guard sees the gradients as they are
         nn.utils.clip_grads_with_norm_(parameters, clip_norm, norm, foreach=True)
     return float(norm)

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from codex_ml.checkpointing import Checkpoint, CheckpointManager, Retention
+from codex_ml.checkpointing.shards import write_shards
 from codex_ml.errors import CodexError
 from codex_ml.training.distributed import World
+from codex_ml.training.sharded import whole_digest
 
 if TYPE_CHECKING:
     from codex_ml.training.engines.native import Job
@@ -50,7 +52,9 @@ class CheckpointStore:
     def save(self, session: Session, *, scheduled: bool) -> None:
         """Save the present state; its metrics are those of an evaluation at this very step, if any."""
         progress = session.trainee.progress
-        if self._manager is None:
+        if session.config.runtime.sharding == "fsdp2":
+            self._save_shards(session, scheduled=scheduled)
+        if self._manager is None or session.config.runtime.sharding == "fsdp2":
             self.last_step = progress.step
             return
         self._manager.save(
@@ -62,6 +66,33 @@ class CheckpointStore:
             scheduled=scheduled,
         )
         self.last_step = progress.step
+
+    def _save_shards(self, session: Session, *, scheduled: bool) -> None:
+        """Every worker writes its part; rank 0 makes the place, binds and publishes it."""
+        trainee = session.trainee
+        model, optimizer = trainee.model.state_dict(), trainee.optimizers.tensors()
+        digests = {"weights_sha256": whole_digest(model), "optimizer_sha256": whole_digest(optimizer)}
+
+        tensors = (*model.values(), *optimizer.values())
+        nbytes = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+        def write(folder: Path) -> None:
+            place = Path(self._world.share(str(folder)))
+            write_shards(place / "model", model)
+            write_shards(place / "optimizer", optimizer)
+
+        if self._manager is None:
+            write(Path())
+            return
+        self._manager.save_shards(
+            trainee.progress.step,
+            write=write,
+            nbytes=nbytes,
+            digests=digests,
+            state=trainee.progress.as_dict(),
+            metrics=trainee.progress.metrics(),
+            scheduled=scheduled,
+        )
 
     def poll(self) -> None:
         """Raise the failure of a save that has ended meanwhile."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codex_ml.core.ndjson import NdjsonAppender, finite, keep_steps, parse_line, read, repair
+from codex_ml.core.ndjson import NdjsonAppender, cut_tail, finite, last_line, parse_line, read, repair
 from codex_ml.errors import IntegrityError
 
 
@@ -53,20 +53,58 @@ def test_what_json_lacks_becomes_text(tmp_path: Path) -> None:
     assert [float(value) for value in next(read(tmp_path / "x"))["c"].values()] == [-math.inf]
 
 
+@given(st.lists(st.binary(max_size=9).map(lambda raw: raw.replace(b"\n", b"")), max_size=9), st.booleans())
+def test_the_last_line_is_that_of_the_whole_file_read_forwards(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[bytes], torn: bool
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "last.ndjson"
+    path.write_bytes(b"\n".join(lines) + (b"" if torn else b"\n"))
+    raw = path.read_bytes()
+    for end in range(len(raw) + 1):
+        start = raw.rfind(b"\n", 0, max(0, end - 1)) + 1
+        assert last_line(path, end) == raw[start:end]
+
+
+@pytest.mark.parametrize("length", [(1 << 16) - 2, (1 << 16) - 1, 1 << 16, (1 << 16) + 1, 200_000])
+def test_a_line_around_and_beyond_the_size_of_one_read_is_found_whole(length: int, tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    line = b"x" * length + b"\n"
+    path.write_bytes(b"before\n" + line)
+    assert last_line(path, path.stat().st_size) == line
+    path.write_bytes(line)
+    assert last_line(path, len(line)) == line
+
+
+def test_finding_the_last_line_and_cutting_the_tail_read_only_the_end_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "long"
+    with path.open("wb") as stream:
+        stream.truncate(1 << 36)  # 64 GiB of nothing: no test would end that read it
+        stream.seek(0, 2)
+        stream.write(b"\nkept\ncut\ncut\ntorn")
+    assert repair(path) == len(b"torn")
+    cut_tail(path, beyond=lambda line: line == b"cut\n")
+    assert last_line(path, path.stat().st_size) == b"kept\n"
+    assert path.stat().st_size == (1 << 36) + len(b"\nkept\n")
+
+
 @given(st.lists(st.integers(0, 9)), st.integers(0, 9))
-def test_nothing_beyond_the_step_stays_and_nothing_else_goes(
+def test_of_the_tail_goes_what_lies_beyond_and_nothing_before_the_first_line_that_does_not(
     tmp_path_factory: pytest.TempPathFactory, steps: list[int], last: int
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "steps.ndjson"
-    lines = [f'{{"step": {step}, "n": {n}}}\n' for n, step in enumerate(steps)]
-    path.write_text("".join(lines) + '{"step": 0, "to')
-    keep_steps(path, last)
-    assert path.read_text() == "".join(line for line, step in zip(lines, steps, strict=True) if step <= last)
+    lines = [f"{step}\n" for step in steps]
+    path.write_text("".join(lines) + "9, to")
+    cut_tail(path, beyond=lambda line: int(line) > last)
+    kept = len(steps)
+    while kept and steps[kept - 1] > last:
+        kept -= 1
+    assert path.read_text() == "".join(lines[:kept])
 
 
 def test_a_file_that_is_not_there_has_no_lines_and_nothing_to_drop(tmp_path: Path) -> None:
     assert list(read(tmp_path / "none")) == []
-    keep_steps(tmp_path / "none", 3)
+    cut_tail(tmp_path / "none", beyond=lambda _: True)
+    assert repair(tmp_path / "none") == 0
     assert list(tmp_path.iterdir()) == []
 
 

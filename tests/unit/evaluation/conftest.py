@@ -23,13 +23,13 @@ def home(tmp_path: Path, prepared: DatasetRef) -> Home:
 @pytest.fixture
 def make_run(home: Home, prepared: DatasetRef, config_of, decoder_of) -> Callable[..., Any]:
     """A run with checkpoints of seeded weights: ``make_run("name", steps=(10, 20))``."""
-    from codex_ml.checkpointing import CheckpointManager
-    from codex_ml.provenance.run_directory import RunDirectory, open_run
+    from codex_ml.checkpointing import CheckpointManager, Retention
+    from codex_ml.provenance.opening import Asked, open_run
+    from codex_ml.provenance.run_directory import RunDirectory
 
     def build(name: str = "small", *, steps: tuple[int, ...] = (20,)) -> RunDirectory:
         directory = RunDirectory(home.run(name))
-        open_run(
-            directory,
+        asked = Asked(
             config=config_of("model.context=32", "tokenizer.vocab_size=300", "eval.batch_size=4"),
             resolved={"dtype": "float32", "device": "cpu"},
             inputs={
@@ -40,10 +40,12 @@ def make_run(home: Home, prepared: DatasetRef, config_of, decoder_of) -> Callabl
             },
             provenance={},
         )
-        manager = CheckpointManager(directory.checkpoints, keep_last=5, keep_best=0)
+        open_run(directory, asked, may_grow=lambda *_: False)
+        policy = Retention(5, 0, keep_every=0, metric="loss", mode="min")
+        manager = CheckpointManager(directory.checkpoints, policy=policy)
         for step in steps:
             model = decoder_of("model.init_std=0.1", seed=step)
-            manager.save(step, model=model.state_dict(), optimizer={}, state={"step": step}, metric=None)
+            manager.save(step, model=model.state_dict(), optimizer={}, state={"step": step}, metrics={})
         return directory
 
     return build

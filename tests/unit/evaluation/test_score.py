@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -116,3 +119,55 @@ def test_a_uniform_model_costs_the_logarithm_of_the_vocabulary(prepared) -> None
 
     found = score(lambda inputs_BT: torch.zeros(*inputs_BT.shape, 300), prepared)
     assert found.loss == pytest.approx(np.log(300))
+
+
+class Team:
+    """One of several workers, each a thread; they meet where they gather."""
+
+    def __init__(self, rank: int, parts: list[list[float]], barrier: threading.Barrier) -> None:
+        self.rank, self.size = rank, len(parts)
+        self._parts, self._barrier = parts, barrier
+
+    def gather(self, values: Sequence[float]) -> list[float]:
+        self._parts[self.rank] = list(values)
+        self._barrier.wait(timeout=60)
+        assert len({len(part) for part in self._parts}) == 1, "lists of unequal lengths cannot be gathered"
+        return [value for part in self._parts for value in part]
+
+
+def scored_by(count: int, model: Any, prepared: Any, **options: Any) -> list[Any]:
+    """What each of *count* workers gets."""
+    parts: list[list[float]] = [[] for _ in range(count)]
+    barrier = threading.Barrier(count)
+    teams = [Team(rank, parts, barrier) for rank in range(count)]
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(lambda team: score(model, prepared, workers=team, **options), teams))
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3, 8])
+@pytest.mark.parametrize("max_rows", [0, 1, 13])
+def test_several_workers_each_get_the_score_of_one_bit_for_bit(
+    workers: int, max_rows: int, model, prepared
+) -> None:
+    expected = score(model, prepared, max_rows=max_rows)
+    for found in scored_by(workers, model, prepared, max_rows=max_rows):
+        assert found == expected
+
+
+def test_before_each_batch_there_is_a_chance_to_leave(model, prepared) -> None:
+    class LeftError(Exception):
+        pass
+
+    calls = 0
+
+    def leave() -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            raise LeftError
+
+    with pytest.raises(LeftError):
+        score(model, prepared, before_batch=leave)
+    assert calls == 2
+    score(model, prepared, before_batch=leave, batch_size=4, max_rows=12)
+    assert calls == 2 + 3

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codex_ml.errors import DataError, StorageError
+from codex_ml.errors import DataError, IntegrityError, StorageError
 from codex_ml.metrics import CSVMetricsWriter, MetricRecord, NDJSONMetricsWriter
 from codex_ml.metrics.writers import COLUMNS
 
@@ -80,7 +81,7 @@ def test_two_phases_at_one_step_both_stay_and_what_lies_beyond_goes(kind: Any, t
     path = file_of(kind, tmp_path)
     write(kind, path, record(1), record(2), record(2, phase="eval"), record(3), record(4, phase="eval"))
     path.write_bytes(path.read_bytes() + b"torn")
-    kind.keep_steps(path, 2)
+    kind.cut(path, resume_step=2, again=None)
     assert [(row["step"], row["phase"]) for row in rows(path)] == [
         ("1", "train"),
         ("2", "train"),
@@ -88,7 +89,7 @@ def test_two_phases_at_one_step_both_stay_and_what_lies_beyond_goes(kind: Any, t
     ]
     write(kind, path, record(3))
     assert [row["step"] for row in rows(path)] == ["1", "2", "2", "3"]
-    kind.keep_steps(path, 0)
+    kind.cut(path, resume_step=0, again=None)
     assert rows(path) == []
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
 
@@ -96,18 +97,55 @@ def test_two_phases_at_one_step_both_stay_and_what_lies_beyond_goes(kind: Any, t
 @pytest.mark.parametrize("kind", WRITERS)
 def test_nothing_to_drop_leaves_the_bytes_alone(kind: Any, tmp_path: Path) -> None:
     path = file_of(kind, tmp_path)
-    kind.keep_steps(path, 5)
+    kind.cut(path, resume_step=5, again="train/train")
     assert not path.exists()
     write(kind, path, record(1))
     before = path.read_bytes()
-    kind.keep_steps(path, 1)
+    kind.cut(path, resume_step=1, again="validation/train")
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_at_the_resumed_step_only_the_records_that_come_again_go(kind: Any, tmp_path: Path) -> None:
+    path = file_of(kind, tmp_path)
+    evaluated = {"step": 2, "split": "validation"}
+    earlier = [record(1), dataclasses.replace(record(1), split="validation"), record(2)]
+    write(kind, path, *earlier, *[dataclasses.replace(record(1), **evaluated)] * 3, record(3))
+    kind.cut(path, resume_step=2, again="validation/train")
+    assert [(row["step"], row["split"]) for row in rows(path)] == [
+        ("1", "train"),
+        ("1", "validation"),
+        ("2", "train"),
+    ]
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_flushed_records_are_in_the_file_while_it_is_open(kind: Any, tmp_path: Path) -> None:
+    path = file_of(kind, tmp_path)
+    writer = kind(path)
+    writer.write(record(1))
+    writer.sync()
+    assert [row["step"] for row in rows(path)] == ["1"]
+    writer.close()
+
+
+def test_a_damaged_record_at_the_end_is_named_and_nothing_is_cut(tmp_path: Path) -> None:
+    path = tmp_path / "m.ndjson"
+    path.write_bytes(b'{"step": 1}\n[2]\n')
+    with pytest.raises(IntegrityError) as caught:
+        NDJSONMetricsWriter.cut(path, resume_step=0, again=None)
+    assert caught.value.code == "metrics.line"
+    assert str(path) in str(caught.value)
+    assert path.read_bytes() == b'{"step": 1}\n[2]\n'
 
 
 def test_a_csv_of_other_columns_is_refused_and_kept(tmp_path: Path) -> None:
     path = tmp_path / "metrics.csv"
     path.write_text("step,value\n1,2\n")
-    for act in (lambda: CSVMetricsWriter.keep_steps(path, 0), lambda: CSVMetricsWriter(path)):
+    for act in (
+        lambda: CSVMetricsWriter.cut(path, resume_step=0, again=None),
+        lambda: CSVMetricsWriter(path),
+    ):
         with pytest.raises(DataError) as caught:
             act()
         assert caught.value.code == "metrics.columns"

@@ -52,7 +52,7 @@ def test_a_checkpoint_takes_the_disk_that_was_planned(
 ) -> None:
     import torch
 
-    from codex_ml.checkpointing import CheckpointManager
+    from codex_ml.checkpointing import CheckpointManager, Retention
     from codex_ml.modeling.size import model_size
     from codex_ml.training.optim import Optimizers
 
@@ -62,9 +62,11 @@ def test_a_checkpoint_takes_the_disk_that_was_planned(
     for parameter in model.parameters():
         parameter.grad = torch.ones_like(parameter)
     optimizers.step()
-    saved = CheckpointManager(tmp_path, keep_last=2, keep_best=0).save(
-        1, model=model.state_dict(), optimizer=optimizers.tensors(), state={}, metric=None
+    policy = Retention(2, 0, keep_every=0, metric="loss", mode="min")
+    saved = CheckpointManager(tmp_path, policy=policy).save(
+        1, model=model.state_dict(), optimizer=optimizers.tensors(), state={}, metrics={}
     )
+    assert saved is not None
     size = sum(file.stat().st_size for file in saved.path.iterdir())
     planned = checkpoint_bytes(config, model_size(config.model, vocab_size=512))
     assert planned == pytest.approx(size, rel=0.1)

@@ -17,7 +17,7 @@ import json, os, random, sys
 from pathlib import Path
 import numpy as np, torch
 from codex_ml.provenance.determinism import apply_determinism, set_seed
-report = apply_determinism(exact=sys.argv[1] == "exact", threads=2, compile_cache=Path(sys.argv[2]))
+report = apply_determinism(mode=sys.argv[1], threads=2, compile_cache=Path(sys.argv[2]))
 draws = []
 for seed in (5, 5, 2**63 - 1):
     set_seed(seed)

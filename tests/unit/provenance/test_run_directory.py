@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,17 +9,7 @@ import pytest
 
 from codex_ml.errors import IntegrityError, UsageError
 from codex_ml.provenance.index import list_summaries
-from codex_ml.provenance.run_directory import RunDirectory, begin_segment, find_run, list_runs, open_run
-
-RESOLVED = {
-    "device": "cpu",
-    "dtype": "float32",
-    "dtype_reason": "asked for",
-    "threads": 1,
-    "grade": "bitwise",
-}
-INPUTS = {"dataset": "d" * 64, "tokenizer": "e" * 64, "code": "f" * 64, "vocab_size": 300}
-CONSTANT = "train.schedule.name=constant"
+from codex_ml.provenance.run_directory import RunDirectory, find_run, list_runs
 
 
 @pytest.fixture
@@ -30,129 +19,17 @@ def directory(tmp_path: Path) -> RunDirectory:
 
 @pytest.fixture
 def opened(directory: RunDirectory, config_of) -> Callable[..., dict[str, Any]]:
-    """Open the run with a config of these words, and resolved values or inputs changed by name.
+    """Open the run with a config of these words; its journal exists afterwards, as after a first step."""
+    from codex_ml.provenance.opening import Asked, open_run
 
-    Its journal exists afterwards, as after the first step of training, unless *begun* is False.
-    """
-
-    def call(*words: str, begun: bool = True, **changes: Any) -> dict[str, Any]:
-        record = open_run(
-            directory,
-            config=config_of(*words),
-            resolved={name: changes.pop(name, value) for name, value in RESOLVED.items()},
-            inputs={name: changes.pop(name, value) for name, value in INPUTS.items()},
-            provenance=changes,
-        )
-        if begun:
-            directory.journal.touch()
+    def call(*words: str) -> dict[str, Any]:
+        inputs = {"dataset": "d" * 64, "vocab_size": 300}
+        asked = Asked(config_of(*words), resolved={"dtype": "float32"}, inputs=inputs, provenance={})
+        record = open_run(directory, asked, may_grow=lambda *_: False)
+        directory.journal.touch()
         return record
 
     return call
-
-
-def refused(act: Callable[..., Any], *words: str, **changes: Any) -> UsageError:
-    with pytest.raises(UsageError) as caught:
-        act(*words, **changes)
-    assert caught.value.exit_code == 2
-    return caught.value
-
-
-def test_the_same_identity_is_the_same_run_and_opening_it_changes_nothing(opened, directory) -> None:
-    first = opened(git={"commit": "1"})
-    assert directory.read() == json.loads(json.dumps(first))
-    before = directory.manifest.read_bytes()
-    second = opened(git={"commit": "2"})
-    assert (second["run_id"], second["created"]) == (first["run_id"], first["created"])
-    assert second["provenance"] == {"git": {"commit": "1"}}
-    assert directory.manifest.read_bytes() == before
-
-
-def test_a_segment_records_where_training_goes_on_and_what_changed(opened, directory, config_of) -> None:
-    first = {"git": {"commit": "1"}, "environment": {"cpu": "a"}}
-    for step, commit in ((0, "1"), (20, "2")):
-        begin_segment(
-            directory,
-            opened(**first),
-            from_step=step,
-            config=config_of("checkpoint.every=7"),
-            provenance={**first, "git": {"commit": commit}},
-        )
-    record = directory.read()
-    assert [(row["from_step"], row["changed"]) for row in record["segments"]] == [
-        (0, {}),
-        (20, {"git": {"commit": "2"}}),
-    ]
-    assert record["config"]["checkpoint"]["every"] == 7
-    assert record["provenance"] == first
-
-
-@pytest.mark.parametrize(
-    ("words", "changes", "named"),
-    [
-        (["train.lr=0.5"], {}, "config.train.lr: 0.003 -> 0.5"),
-        (["seed=1", "model.layers=3"], {}, "config.model.layers: 2 -> 3"),
-        ([], {"dtype": "bfloat16"}, "resolved.dtype: 'float32' -> 'bfloat16'"),
-        ([], {"threads": 2}, "resolved.threads: 1 -> 2"),
-        ([], {"dataset": "0" * 64}, "inputs.dataset"),
-        ([], {"code": "0" * 64}, "inputs.code"),
-    ],
-)
-def test_another_identity_is_refused_and_the_difference_named(
-    opened, directory, words: list[str], changes: dict[str, Any], named: str
-) -> None:
-    opened()
-    before = directory.manifest.read_bytes()
-    error = refused(opened, *words, **changes)
-    assert error.code == "run.identity"
-    assert named in str(error)
-    assert "--fresh" in str(error)
-    assert directory.manifest.read_bytes() == before
-
-
-def test_a_run_refused_before_its_first_step_keeps_its_name_free(opened, directory) -> None:
-    first = opened("train.lr=0.5", begun=False)
-    second = opened()
-    assert second["run_id"] != first["run_id"]
-    assert directory.read()["config"]["train"]["lr"] == 0.003
-
-
-def test_every_one_of_a_few_differences_is_named_and_many_are_counted(opened) -> None:
-    opened()
-    changed = [f"train.optimizer.{name}=0.5" for name in ("beta1", "beta2", "eps", "momentum", "matrix_lr")]
-    error = refused(opened, "seed=1", "model.layers=3", "train.lr=0.5", *changed)
-    assert "and 2 more" in str(error)
-
-
-@pytest.mark.parametrize(
-    ("words", "changes"),
-    [
-        (["checkpoint.every=7", "tracking.sinks=[ndjson]", "sample.max_tokens=3"], {}),
-        ([], {"dtype_reason": "another", "grade": "statistical"}),
-        ([], {"git": {"commit": "other"}}),
-    ],
-)
-def test_operational_values_reasons_and_git_may_change(
-    opened, directory, words: list[str], changes: dict[str, Any]
-) -> None:
-    opened()
-    assert opened(*words, **changes)["run_id"] == directory.read()["run_id"]
-
-
-def test_steps_may_grow_where_the_schedule_has_no_end(opened, directory, config_of) -> None:
-    opened(CONSTANT, "train.steps=40")
-    record = opened(CONSTANT, "train.steps=60")
-    begin_segment(
-        directory, record, from_step=40, config=config_of(CONSTANT, "train.steps=60"), provenance={}
-    )
-    error = refused(opened, CONSTANT, "train.steps=50")
-    assert error.code == "run.horizon"
-    assert "train.steps: 60 -> 50" in str(error)
-
-
-@pytest.mark.parametrize("steps", [39, 41])
-def test_steps_are_fixed_where_the_schedule_ends_with_them(opened, steps: int) -> None:
-    opened("train.steps=40")
-    assert refused(opened, f"train.steps={steps}").code == "run.horizon"
 
 
 def test_a_manifest_of_another_format_or_none_is_told_apart(opened, directory) -> None:

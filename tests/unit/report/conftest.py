@@ -55,10 +55,9 @@ def run_directory(tmp_path: Path, dataset: DatasetRef) -> RunDirectory:
 
 def open_record(directory: RunDirectory, *, dataset: DatasetRef) -> dict[str, Any]:
     from codex_ml.config.compose import compose
-    from codex_ml.provenance.run_directory import open_run
+    from codex_ml.provenance.opening import Asked, open_run
 
-    return open_run(
-        directory,
+    asked = Asked(
         config=compose(["experiment=tiny"]).config,
         resolved={
             "device": "cpu",
@@ -87,6 +86,7 @@ def open_record(directory: RunDirectory, *, dataset: DatasetRef) -> dict[str, An
             "offline": {"allowed": False},
         },
     )
+    return open_run(directory, asked, may_grow=lambda *_: False)
 
 
 def log_training(

@@ -15,15 +15,20 @@ from codex_ml.tracking.ndjson_sink import NdjsonTracker
 
 
 class FailingTracker:
-    """A sink that works twice and then no more."""
+    """A sink that works twice and then no more; or always, up to a flush or its end."""
 
-    def __init__(self, error: Exception, *, at_close: bool = False) -> None:
-        self.error, self.at_close = error, at_close
-        self.calls = self.closed = 0
+    def __init__(self, error: Exception, *, at_close: bool = False, at_sync: bool = False) -> None:
+        self.error, self.at_close, self.at_sync = error, at_close, at_sync
+        self.calls = self.synced = self.closed = 0
 
     def write(self, record: MetricRecord) -> None:
         self.calls += 1
-        if self.calls > 2 and not self.at_close:
+        if self.calls > 2 and not (self.at_close or self.at_sync):
+            raise self.error
+
+    def sync(self) -> None:
+        self.synced += 1
+        if self.at_sync:
             raise self.error
 
     def close(self) -> None:
@@ -72,6 +77,36 @@ def test_a_sink_that_fails_at_the_end_keeps_no_other_from_closing(
     with pytest.raises(OSError, match="gone"):
         CompositeTracker({"ndjson": truth, "bad": bad}, run_id="run").close()
     assert bad.closed == 2
+
+
+def test_a_sink_that_cannot_be_flushed_is_left_out_and_the_truth_is_flushed_or_fails() -> None:
+    bad, truth = FailingTracker(OSError(5, "gone"), at_sync=True), FailingTracker(OSError(5, "gone"))
+    tracker = CompositeTracker({"bad": bad, "ndjson": truth}, run_id="run")
+    tracker.sync()
+    tracker.sync()
+    assert (bad.synced, truth.synced) == (1, 2)
+    assert list(tracker.failed) == ["bad"]
+    truth.at_sync = True
+    with pytest.raises(OSError, match="gone"):
+        tracker.sync()
+
+
+def test_both_files_forget_an_evaluation_that_is_done_again(tmp_path: Path) -> None:
+    def opened(resume_step: int, again: str | None) -> CompositeTracker:
+        return open_trackers(
+            ("csv",), run_directory=tmp_path, run_id="run", resume_step=resume_step, again=again
+        )
+
+    tracker = opened(0, None)
+    for split in ("train", "validation"):
+        tracker.log({"loss": 1.0, "accuracy": 0.5}, step=1, split=split, phase="train")
+    tracker.close()
+    opened(1, None).close()
+    assert [row["split"] for row in read(tmp_path / "metrics.ndjson")] == ["train"] * 2 + ["validation"] * 2
+    opened(1, "validation/train").close()
+    assert [row["split"] for row in read(tmp_path / "metrics.ndjson")] == ["train"] * 2
+    csv_splits = [line.split(",")[2] for line in (tmp_path / "metrics.csv").read_text().splitlines()[1:]]
+    assert csv_splits == ["train"] * 2
 
 
 def test_both_files_forget_what_lies_beyond_the_loaded_step(tmp_path: Path) -> None:

@@ -40,8 +40,47 @@ def batch_of() -> Callable[..., Any]:
         generator = torch.Generator().manual_seed(step)
         tokens = torch.randint(0, vocab, (sum(rows), time + 1), generator=generator)
         return [
-            MicroBatch(part[:, :-1].contiguous(), part[:, 1:].contiguous(), part[:, 1:].numel())
-            for part in tokens.split(list(rows))
+            MicroBatch(part[:, :-1].contiguous(), part[:, 1:].contiguous(), part[:, 1:].numel(), number)
+            for number, part in enumerate(tokens.split(list(rows)))
         ]
 
     return build
+
+
+@pytest.fixture
+def gradients_of() -> Callable[..., Any]:
+    """The gradients of a trainee on given shards, alone: ``gradients_of(trainee, shards, clip_norm=1.0)``."""
+    from codex_ml.training.distributed import ALONE
+    from codex_ml.training.step import Gradients, compute_gradients
+
+    def compute(trainee: Any, shards: Any, **options: Any) -> Gradients:
+        defaults: dict[str, Any] = {
+            "clip_norm": 1e9,
+            "world": ALONE,
+            "order": "sequence",
+            "before_shard": lambda _: None,
+            "stop": lambda: False,
+        }
+        parameters = list(trainee.model.parameters())
+        return compute_gradients(trainee.loss_of, parameters, shards, **(defaults | options))
+
+    return compute
+
+
+@pytest.fixture
+def steps_of() -> Callable[..., Any]:
+    """The loop of one worker: ``steps_of(trainee, cfg, batch_of)``."""
+    from codex_ml.training.distributed import ALONE
+    from codex_ml.training.loop import Method, run_steps
+
+    def start(trainee: Any, cfg: Any, batch_of: Any, *, stop: Any = lambda: False, **method: Any) -> Any:
+        values: dict[str, Any] = {"seed": 0, "shards": 1, "order": "sequence"}
+        return run_steps(
+            trainee,
+            method=Method(cfg=cfg, **(values | method)),
+            world=ALONE,
+            batch_of=batch_of,
+            stop=stop,
+        )
+
+    return start

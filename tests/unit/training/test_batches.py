@@ -14,10 +14,16 @@ def batches_of(prepared, config_of):
     import torch
 
     from codex_ml.training.batches import StepBatches
+    from codex_ml.training.distributed import World
 
-    def build(*words: str) -> StepBatches:
+    def build(*words: str, rank: int = 0, workers: int = 1) -> StepBatches:
         config = config_of("model.context=32", "train.batch_size=6", *words)
-        return StepBatches(prepared.split("train"), config=config, device=torch.device("cpu"))
+        return StepBatches(
+            prepared.split("train"),
+            config=config,
+            device=torch.device("cpu"),
+            world=World(rank=rank, size=workers),
+        )
 
     return build
 
@@ -53,6 +59,20 @@ def test_shards_are_the_same_rows_in_the_same_order_and_equal_in_shape(batches_o
         assert tokens(one(step)) == tokens(three(step))
         assert [tuple(shard.inputs_BT.shape) for shard in three(step)] == [(2, 32)] * 3
         assert one.digest(step) == three.digest(step)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3, 6])
+def test_the_workers_share_the_shards_of_a_step_in_the_order_of_their_ranks(workers: int, batches_of) -> None:
+    whole = batches_of("runtime.shards=6")(3)
+    shared = []
+    for rank in range(workers):
+        own = batches_of("runtime.shards=6", rank=rank, workers=workers)
+        assert own.digest(3) == batches_of().digest(3)
+        shared.append(own(3))
+    assert [len(part) for part in shared] == [6 // workers] * workers
+    together = [shard for part in shared for shard in part]
+    assert [shard.shard for shard in together] == [0, 1, 2, 3, 4, 5]
+    assert tokens(together) == tokens(whole)
 
 
 def test_an_epoch_sees_every_row_once_and_the_next_in_another_order(batches_of, prepared) -> None:

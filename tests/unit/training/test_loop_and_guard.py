@@ -13,13 +13,12 @@ from hypothesis import strategies as st
 from codex_ml.config.schema import GuardConfig
 from codex_ml.errors import TrainingError
 from codex_ml.training.guard import objection, refuse_or_skip, remember
-from codex_ml.training.loop import run_steps
 from codex_ml.training.state import Progress
 
 pytestmark = pytest.mark.needs("train")
 GUARD = GuardConfig(action="stop", spike_factor=4.0, window=8, max_skips=2)
 SKIP = "train.guard.action=skip"
-WORDS = ("train.steps=6", "train.schedule.warmup_steps=2", "train.guard.window=4")
+WORDS = ("train.steps=6", "train.batch_size=4", "train.schedule.warmup_steps=2", "train.guard.window=4")
 
 
 def bits(model: Any) -> dict[str, bytes]:
@@ -46,9 +45,9 @@ def poisoned(trainee_of, config_of) -> Callable[..., Any]:
 # ---- the loop ------------------------------------------------------------------------------------
 
 
-def test_the_loop_is_a_generator_that_does_nothing_until_it_is_asked(poisoned, batch_of) -> None:
+def test_the_loop_is_a_generator_that_does_nothing_until_it_is_asked(poisoned, batch_of, steps_of) -> None:
     trainee, cfg = poisoned({})
-    steps = run_steps(trainee, cfg=cfg, batch_of=batch_of)
+    steps = steps_of(trainee, cfg, batch_of)
     assert isinstance(steps, types.GeneratorType)
     start = bits(trainee.model)
     assert trainee.progress.step == 0 and bits(trainee.model) == start
@@ -61,18 +60,20 @@ def test_the_loop_is_a_generator_that_does_nothing_until_it_is_asked(poisoned, b
     progress = trainee.progress
     assert (progress.step, progress.tokens, progress.samples, progress.skipped) == (6, 6 * 32, 24, 0)
     assert len(progress.recent_losses) == 4
-    assert list(run_steps(trainee, cfg=cfg, batch_of=batch_of)) == []
+    assert list(steps_of(trainee, cfg, batch_of)) == []
 
 
-def test_the_rate_told_is_the_rate_of_the_schedule(poisoned, batch_of) -> None:
+def test_the_rate_told_is_the_rate_of_the_schedule(poisoned, batch_of, steps_of) -> None:
     from codex_ml.training.schedule import lr_scale
 
     trainee, cfg = poisoned({})
-    rates = [info.lr for info in run_steps(trainee, cfg=cfg, batch_of=batch_of)]
+    rates = [info.lr for info in steps_of(trainee, cfg, batch_of)]
     assert rates == [cfg.lr * lr_scale(step, steps=6, cfg=cfg.schedule) for step in range(6)]
 
 
-def test_it_goes_on_from_the_step_of_its_progress_with_the_batches_of_that_step(poisoned, batch_of) -> None:
+def test_it_goes_on_from_the_step_of_its_progress_with_the_batches_of_that_step(
+    poisoned, batch_of, steps_of
+) -> None:
     trainee, cfg = poisoned({})
     trainee.progress.step = 4
     asked: list[int] = []
@@ -81,25 +82,91 @@ def test_it_goes_on_from_the_step_of_its_progress_with_the_batches_of_that_step(
         asked.append(step)
         return batch_of(step)
 
-    assert [info.step for info in run_steps(trainee, cfg=cfg, batch_of=noted)] == [5, 6]
+    assert [info.step for info in steps_of(trainee, cfg, noted)] == [5, 6]
     assert asked == [4, 5]
 
 
-def test_early_stop_ends_the_loop_after_the_step_that_asked_for_it(poisoned, batch_of) -> None:
+def test_early_stop_ends_the_loop_after_the_step_that_asked_for_it(poisoned, batch_of, steps_of) -> None:
     trainee, cfg = poisoned({})
     seen = []
-    for info in run_steps(trainee, cfg=cfg, batch_of=batch_of):
+    for info in steps_of(trainee, cfg, batch_of):
         seen.append(info.step)
         trainee.progress.stopped_early = info.step == 3
     assert seen == [1, 2, 3]
-    assert list(run_steps(trainee, cfg=cfg, batch_of=batch_of)) == []
+    assert list(steps_of(trainee, cfg, batch_of)) == []
 
 
-def test_training_makes_the_loss_of_a_repeated_batch_fall(trainee_of, config_of, batch_of) -> None:
+def test_training_makes_the_loss_of_a_repeated_batch_fall(trainee_of, config_of, batch_of, steps_of) -> None:
     words = ("train.steps=12", "train.schedule.warmup_steps=2")
     trainee, cfg = trainee_of(*words), config_of("model.context=32", *words).train
-    losses = [info.loss for info in run_steps(trainee, cfg=cfg, batch_of=lambda _: batch_of(0))]
+    losses = [info.loss for info in steps_of(trainee, cfg, lambda _: batch_of(0))]
     assert losses[-1] < 0.8 * losses[0]
+
+
+def test_a_step_counts_its_micro_batches_its_tokens_and_its_rows(poisoned, batch_of, steps_of) -> None:
+    trainee, cfg = poisoned({})
+    steps = steps_of(trainee, cfg, lambda step: batch_of(step, rows=(1, 1, 1, 1)), shards=4)
+    for count in (1, 2, 3):
+        next(steps)
+        progress = trainee.progress
+        assert (progress.micro_steps, progress.tokens, progress.samples) == (4 * count, 32 * count, 4 * count)
+
+
+@pytest.mark.parametrize("order", ["sequence", "tree", "any"])
+def test_a_stop_between_two_shards_leaves_no_trace_and_the_step_is_done_again(
+    order: str, poisoned, batch_of, steps_of
+) -> None:
+    """As if the stop had never come: the same bits, whichever shard it came before."""
+
+    from codex_ml.training.step import Abandoned
+
+    def shards(step: int) -> Any:
+        return batch_of(step, rows=(1, 1, 1, 1))
+
+    def state(trainee: Any) -> tuple[Any, ...]:
+        optimizer = {name: value.numpy().tobytes() for name, value in trainee.optimizers.tensors().items()}
+        return bits(trainee.model), optimizer, trainee.progress.as_dict()
+
+    trainee, cfg = poisoned({}, "model.dropout=0.1")
+    whole, _ = poisoned({}, "model.dropout=0.1")
+    method = {"shards": 4, "order": order}
+    assert [info.step for info in steps_of(whole, cfg, shards, **method)] == [1, 2, 3, 4, 5, 6]
+    for asked in (1, 2, 3):
+        next(steps_of(trainee, cfg, shards, **method))
+        before, calls = state(trainee), 0
+
+        def stop(asked: int = asked) -> bool:
+            nonlocal calls
+            calls += 1
+            return calls == asked
+
+        with pytest.raises(Abandoned):
+            next(steps_of(trainee, cfg, shards, stop=stop, **method))
+        assert calls == asked
+        assert state(trainee) == before
+    assert [info.step for info in steps_of(trainee, cfg, shards, **method)] == [4, 5, 6]
+    assert state(trainee) == state(whole)
+
+
+def test_a_whole_step_is_not_asked_to_stop(poisoned, batch_of, steps_of) -> None:
+    trainee, cfg = poisoned({})
+    assert next(steps_of(trainee, cfg, batch_of, stop=lambda: True)).step == 1
+
+
+def test_the_draws_of_a_micro_batch_follow_from_seed_step_and_shard_alone() -> None:
+    import torch
+
+    from codex_ml.training.loop import seed_shard
+
+    def draw(*place: int) -> float:
+        seed_shard(*place)
+        return float(torch.rand(()))
+
+    places = [(seed, step, shard) for seed in (0, 1) for step in (0, 1) for shard in (0, 1)]
+    found = [draw(*place) for place in places]
+    torch.rand(17)
+    assert [draw(*place) for place in places] == found
+    assert len(set(found)) == len(places)
 
 
 # ---- the guard inside the loop -------------------------------------------------------------------
@@ -107,10 +174,10 @@ def test_training_makes_the_loss_of_a_repeated_batch_fall(trainee_of, config_of,
 
 @pytest.mark.parametrize("factor", [math.nan, math.inf, 100.0])
 def test_a_bad_loss_stops_the_run_with_weights_and_progress_untouched(
-    factor: float, poisoned, batch_of
+    factor: float, poisoned, batch_of, steps_of
 ) -> None:
     trainee, cfg = poisoned({4: factor})
-    steps = run_steps(trainee, cfg=cfg, batch_of=batch_of)
+    steps = steps_of(trainee, cfg, batch_of)
     for _ in range(4):
         next(steps)
     weights, progress = bits(trainee.model), trainee.progress.as_dict()
@@ -124,10 +191,10 @@ def test_a_bad_loss_stops_the_run_with_weights_and_progress_untouched(
 
 @pytest.mark.parametrize("factor", [math.nan, 100.0])
 def test_a_skipped_update_leaves_weights_and_optimizer_and_is_counted(
-    factor: float, poisoned, batch_of
+    factor: float, poisoned, batch_of, steps_of
 ) -> None:
     trainee, cfg = poisoned({4: factor}, SKIP)
-    steps = run_steps(trainee, cfg=cfg, batch_of=batch_of)
+    steps = steps_of(trainee, cfg, batch_of)
     for _ in range(4):
         next(steps)
     weights, losses = bits(trainee.model), list(trainee.progress.recent_losses)
@@ -142,9 +209,9 @@ def test_a_skipped_update_leaves_weights_and_optimizer_and_is_counted(
     assert bits(trainee.model) != weights
 
 
-def test_more_skips_than_allowed_stop_the_run(poisoned, batch_of) -> None:
+def test_more_skips_than_allowed_stop_the_run(poisoned, batch_of, steps_of) -> None:
     trainee, cfg = poisoned(dict.fromkeys(range(6), math.nan), SKIP, "train.guard.max_skips=2")
-    steps = run_steps(trainee, cfg=cfg, batch_of=batch_of)
+    steps = steps_of(trainee, cfg, batch_of)
     assert [next(steps).step for _ in range(2)] == [1, 2]
     with pytest.raises(TrainingError) as caught:
         next(steps)
@@ -152,11 +219,11 @@ def test_more_skips_than_allowed_stop_the_run(poisoned, batch_of) -> None:
     assert "max_skips=2" in str(caught.value)
 
 
-def test_a_gradient_that_is_no_number_is_refused_though_the_loss_is_one(poisoned, batch_of) -> None:
+def test_a_gradient_that_is_no_number_is_refused_though_the_loss_is_one(poisoned, batch_of, steps_of) -> None:
     trainee, cfg = poisoned({}, SKIP)
     trainee.model.model.norm.weight.register_hook(lambda grad: grad * math.nan)
     before = bits(trainee.model)
-    info = next(run_steps(trainee, cfg=cfg, batch_of=batch_of))
+    info = next(steps_of(trainee, cfg, batch_of))
     assert math.isfinite(info.loss)
     assert info.skipped == "the gradient norm is nan"
     assert bits(trainee.model) == before

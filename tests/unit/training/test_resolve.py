@@ -12,6 +12,24 @@ pytestmark = pytest.mark.needs("train")
 LONG = "train.steps=100000000"
 
 
+@pytest.fixture(autouse=True)
+def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def among(monkeypatch: pytest.MonkeyPatch, workers: int, *, here: int | None = None) -> None:
+    """This process is the last of *workers*, of which *here* share its machine."""
+    values = {
+        "RANK": workers - 1,
+        "WORLD_SIZE": workers,
+        "LOCAL_RANK": 0,
+        "LOCAL_WORLD_SIZE": here or workers,
+    }
+    for name, value in values.items():
+        monkeypatch.setenv(name, str(value))
+
+
 def test_a_device_that_is_not_there_is_refused(config_of) -> None:
     import torch
 
@@ -62,6 +80,91 @@ def test_emulated_bfloat16_is_run_and_warned_about(config_of, caplog: pytest.Log
     run = resolve(config_of("runtime.device=cpu", "runtime.dtype=bfloat16"), vocab_size=512, before=None)
     assert run.dtype == "bfloat16"
     assert ("emulated" in caplog.text) == (not cpu_has_bf16())
+
+
+# ---- several workers -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("determinism", "workers"),
+    [
+        *[("exact", workers) for workers in (1, 2, 4, 8)],
+        *[("elastic", workers) for workers in (1, 2, 4, 8)],
+        *[("fast", workers) for workers in (1, 2, 4, 8)],
+    ],
+)
+def test_workers_that_share_the_shards_evenly_are_taken(determinism: str, workers: int, config_of) -> None:
+    from codex_ml.training.resolve import check_workers
+
+    config = config_of(f"runtime.determinism={determinism}", "runtime.shards=8", "train.batch_size=24")
+    check_workers(config, workers)
+
+
+@pytest.mark.parametrize(
+    ("determinism", "shards", "workers"),
+    [("exact", 8, 3), ("fast", 8, 5), ("elastic", 8, 16), ("elastic", 8, 3), ("exact", 1, 2)],
+)
+def test_workers_that_cannot_share_the_shards_are_refused(
+    determinism: str, shards: int, workers: int, config_of
+) -> None:
+    from codex_ml.training.resolve import check_workers
+
+    words = (f"runtime.determinism={determinism}", f"runtime.shards={shards}", "train.batch_size=24")
+    with pytest.raises(ConfigError) as caught:
+        check_workers(config_of(*words), workers)
+    assert caught.value.code == "config.workers"
+    assert f"runtime.shards={shards}, {workers} workers" in str(caught.value)
+
+
+def test_exact_workers_that_the_tree_cannot_add_up_are_refused(config_of) -> None:
+    """Recursive doubling pairs ranks: with three workers the last one has no partner."""
+    from codex_ml.training.resolve import check_workers
+
+    words = ("runtime.shards=6", "train.batch_size=24")
+    with pytest.raises(ConfigError) as caught:
+        check_workers(config_of("runtime.determinism=exact", *words), 3)
+    assert caught.value.code == "config.workers"
+    check_workers(config_of("runtime.determinism=fast", *words), 3)
+
+
+def test_the_number_of_workers_is_resolved_and_checked(config_of, monkeypatch: pytest.MonkeyPatch) -> None:
+    from codex_ml.training.resolve import resolve
+
+    words = ("runtime.device=cpu", "runtime.shards=4", "train.batch_size=8")
+    assert resolve(config_of(*words), vocab_size=512, before=None).workers == 1
+    among(monkeypatch, 4)
+    assert resolve(config_of(*words), vocab_size=512, before=None).workers == 4
+    among(monkeypatch, 8)
+    with pytest.raises(ConfigError) as caught:
+        resolve(config_of(*words), vocab_size=512, before=None)
+    assert caught.value.code == "config.workers"
+
+
+def test_elastic_runs_take_one_thread_and_others_share_the_cores_of_their_machine(
+    config_of, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from codex_ml.training import resolve as module
+
+    monkeypatch.setattr(module, "usable_cores", lambda: 12)
+    elastic, exact = (
+        config_of(f"runtime.determinism={name}", "runtime.threads=auto") for name in ("elastic", "exact")
+    )
+    found = []
+    for workers, here in ((1, 1), (2, 2), (8, 4), (32, 32)):
+        among(monkeypatch, workers, here=here)
+        found.append((module.resolve_threads(elastic), module.resolve_threads(exact)))
+    assert found == [(1, 12), (1, 6), (1, 3), (1, 1)]
+
+
+def test_threads_that_are_asked_for_are_those_of_every_worker(
+    config_of, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from codex_ml.training.resolve import resolve_threads
+
+    for workers in (1, 4):
+        among(monkeypatch, workers)
+        for name in ("elastic", "exact", "fast"):
+            assert resolve_threads(config_of(f"runtime.determinism={name}", "runtime.threads=3")) == 3
 
 
 PROGRAM = """

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codex_ml.config.schema import ScheduleConfig
-from codex_ml.training.schedule import lr_scale
+from codex_ml.training.schedule import lr_scale, may_grow
 
 pytestmark = pytest.mark.needs("train")
 BASE = ScheduleConfig(name="cosine", warmup_steps=10, decay_share=0.4, min_ratio=0.1)
@@ -68,3 +68,44 @@ def test_constant_knows_no_end() -> None:
 @pytest.mark.parametrize("name", SHAPES)
 def test_without_warm_up_the_first_update_has_the_peak(name: str) -> None:
     assert curve(10, name=name, warmup_steps=0)[0] == pytest.approx(1.0)
+
+
+# ---- may a run of other steps go on --------------------------------------------------------------
+
+
+def grows(before: int, after: int, done: int, **changes: object) -> bool:
+    return may_grow(before, after, done, cfg=dataclasses.replace(BASE, **changes))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("done", [0, 1, 10, 40])
+def test_a_constant_run_may_always_grow(done: int) -> None:
+    assert grows(40, 41, done, name="constant")
+    assert grows(40, 10**9, done, name="constant")
+
+
+def test_a_wsd_run_may_grow_until_its_decay_has_begun() -> None:
+    """Of 100 steps the last 40 decay: update 60 is the last one at the peak."""
+    assert [done for done in range(101) if grows(100, 200, done, name="wsd")] == list(range(62))
+    assert not grows(100, 101, 100, name="wsd")
+
+
+def test_a_cosine_run_may_grow_during_its_warm_up_only() -> None:
+    """Update 10, the first after the warm-up, still has the peak."""
+    assert [done for done in range(101) if grows(100, 200, done, name="cosine")] == list(range(12))
+
+
+@given(
+    st.sampled_from(SHAPES),
+    st.integers(1, 60),
+    st.integers(1, 60),
+    st.integers(0, 20),
+    st.floats(0.05, 1),
+    st.data(),
+)
+def test_a_run_may_grow_exactly_where_its_steps_so_far_had_the_same_rates(
+    name: str, before: int, after: int, warmup: int, decay: float, data: st.DataObject
+) -> None:
+    cfg = dataclasses.replace(BASE, name=name, warmup_steps=warmup, decay_share=decay)  # type: ignore[arg-type]
+    done = data.draw(st.integers(0, min(before, after)))
+    same = all(lr_scale(n, steps=before, cfg=cfg) == lr_scale(n, steps=after, cfg=cfg) for n in range(done))
+    assert may_grow(before, after, done, cfg=cfg) == same

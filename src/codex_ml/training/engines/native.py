@@ -114,7 +114,7 @@ def method_of(config: RunConfig) -> Method:
         cfg=config.train,
         seed=config.seed,
         shards=config.runtime.shards,
-        order=ORDERS[config.runtime.determinism],
+        order="sharded" if config.runtime.sharding == "fsdp2" else ORDERS[config.runtime.determinism],
     )
 
 
