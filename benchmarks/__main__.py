@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("data_speed", "training_speed", "step_overhead", "data_memory")
+NAMES = ("data_speed", "training_speed", "step_overhead", "data_memory", "checkpoint_cost", "resume_peers")
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or NAMES:

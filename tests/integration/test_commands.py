@@ -15,6 +15,11 @@ pytestmark = pytest.mark.needs("train", "report")
 
 #: command -> (words of a good call, words of a wrong call, exit code of the wrong one)
 CALLS = {
+    "checkpoint diff": (["tiny", "tiny"], ["tiny", "tyni"], 2),
+    "checkpoint digest": (["tiny"], ["tyni"], 2),
+    "checkpoint ls": (["tiny"], ["tyni"], 2),
+    "checkpoint prune": (["tiny", "--dry-run"], ["tiny", "--keep-last", "0"], 2),
+    "checkpoint verify": (["tiny"], ["tyni"], 2),
     "completion": (["bash"], ["tcsh"], 2),
     "config diff": (["experiment=demo", "experiment=tiny"], ["experiment=demo", "seed=x"], 2),
     "config explain": (["train.lr", "experiment=tiny"], ["train.lrr"], 2),
@@ -29,8 +34,11 @@ CALLS = {
     "generate": (["tiny", "--prompt", "def", "--max-tokens", "4"], ["tyni", "--prompt", "def"], 2),
     "pipeline plan": (["experiment=tiny"], ["experiment=tiny", "model.heads=3"], 2),
     "pipeline run": (["experiment=tiny"], ["experiment=tiny", "data.source=filse"], 2),
+    "reproduce": (["tiny", "--steps", "2"], ["tyni"], 2),
+    "runs diff": (["tiny", "tiny"], ["tiny", "tyni"], 2),
     "runs ls": ([], ["surplus"], 2),
     "runs show": (["tiny"], ["tyni"], 2),
+    "selftest": (["--faults", "--quick"], [], 2),
     "store gc": (["--dry-run"], ["--dry"], 2),
     "store ls": ([], ["surplus"], 2),
     "tokenizer decode": (["{tokenizer}", "300", "301"], ["{tokenizer}", "99999"], 2),
@@ -42,6 +50,7 @@ CALLS = {
     ),
     "tokenizer train": (["experiment=tiny"], ["experiment=tiny", "tokenizer.vocab_size=3"], 2),
     "train": (["experiment=tiny"], ["experiment=tiny", "--resume-from", "/nowhere"], 2),
+    "verify": (["tiny"], ["tyni"], 2),
 }
 
 

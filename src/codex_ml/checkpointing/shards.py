@@ -7,6 +7,7 @@ reaches the disk.
 from __future__ import annotations
 
 import uuid
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,10 +35,14 @@ def write_shards(directory: Path, tensors: Mapping[str, Tensor]) -> None:
 
 def read_shards(directory: Path, into: Mapping[str, Tensor]) -> None:
     """Fill *into* in place, however many workers wrote the files."""
+    import torch.distributed as dist
     from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader
     from torch.distributed.checkpoint.state_dict_loader import load
 
-    load(dict(into), storage_reader=HuggingFaceStorageReader(str(directory)))
+    reader = HuggingFaceStorageReader(str(directory))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*assuming the intent is to load in a single process")
+        load(dict(into), storage_reader=reader, no_dist=not dist.is_initialized())
 
 
 def consolidate(checkpoint: Checkpoint, folder: Path) -> Path:

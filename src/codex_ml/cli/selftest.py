@@ -13,8 +13,9 @@ from codex_ml.cli.common import Invocation, common_options, need
 @click.command("selftest")
 @common_options
 @click.option("--faults", is_flag=True, required=True, help="Kill, damage and starve a small run.")
+@click.option("--quick", is_flag=True, help="Two faults only, in half a minute.")
 @click.option("--seed", default=0, show_default=True, help="Where the random faults strike.")
-def command(invocation: Invocation, faults: bool, seed: int) -> int:
+def command(invocation: Invocation, faults: bool, quick: bool, seed: int) -> int:
     """Train a tiny model in a temporary folder, break it in many ways, and compare the bits.
 
     Takes about two minutes. Exit 1 when anything was lost. Your own runs are not touched.
@@ -23,8 +24,9 @@ def command(invocation: Invocation, faults: bool, seed: int) -> int:
     need("train", "torch")
     from codex_ml.pipeline.selftest import run_faults
 
+    reporter = invocation.reporter()
     with tempfile.TemporaryDirectory(prefix="codex-selftest-") as home:
-        outcomes = list(run_faults(Path(home), seed=seed, reporter=invocation.reporter()))
+        outcomes = list(run_faults(Path(home), seed=seed, quick=quick, reporter=reporter))
     lines = [f"{'fault':<42}{'':<6}{'seconds':>8}  what happened"]
     for outcome in outcomes:
         state = "ok" if outcome.ok else "LOST"

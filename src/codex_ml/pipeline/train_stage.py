@@ -94,7 +94,7 @@ def asked_of(work: Work, resolved: ResolvedRun, report: DeterminismReport, paren
 
 def _job(work: Work, resolved: ResolvedRun, parent: Parent | None, provenance: Mapping[str, Any]) -> Job:
     assert work.dataset is not None
-    git = provenance["git"]
+    git = provenance["git"] or {}
     facts = {
         "identity_sha256": str(work.record["identity_sha256"]),
         "code_sha256": str(work.record["inputs"]["code"]),
