@@ -130,3 +130,16 @@ def core(session: nox.Session) -> None:
                     env=env,
                     external=True,
                 )
+
+
+@gate
+def torture(session: nox.Session) -> None:
+    """Every fault of tests/reproducibility with its full counts (half an hour): artifacts/torture.jsonl."""
+    (ARTIFACTS / "torture.jsonl").unlink(missing_ok=True)
+    python(
+        session,
+        *("-m", "pytest", "tests/reproducibility", "-n", "2", "--dist", "worksteal"),
+        f"--junitxml={ARTIFACTS / 'torture.xml'}",
+        *session.posargs,
+        env={**TEST_ENV, "CODEX_TORTURE": "full"},
+    )

@@ -143,7 +143,7 @@ def _check_sharding(config: RunConfig) -> None:
     if config.train.optimizer.name == "muon":
         _refuse(
             "Muon needs whole matrices, which no worker has under fsdp2",
-            code="config.fsdp2-muon",
+            code="config.sharding-muon",
             got="train.optimizer.name=muon runtime.sharding=fsdp2",
             wanted="train.optimizer.name=adamw",
             next_step="add train=adamw",
@@ -151,7 +151,7 @@ def _check_sharding(config: RunConfig) -> None:
     if config.runtime.compile is True:
         _refuse(
             "a sharded model is not compiled",
-            code="config.fsdp2-compile",
+            code="config.sharding-compile",
             got="runtime.compile=true runtime.sharding=fsdp2",
             wanted="runtime.compile=auto or false",
         )

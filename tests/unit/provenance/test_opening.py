@@ -257,7 +257,7 @@ def test_another_number_of_workers_in_an_exact_run_lowers_the_grade_when_it_is_a
 
 
 def test_another_number_of_workers_over_sharded_weights_needs_no_word_and_lowers_the_grade(started) -> None:
-    words = ("runtime.sharding=fsdp2", "runtime.shards=4")
+    words = ("train=adamw", "runtime.sharding=fsdp2", "runtime.shards=4")
     started(*words, from_step=0, workers=4)
     record = started(*words, from_step=20, workers=2)
     record = started(*words, from_step=30, workers=2)
