@@ -27,7 +27,7 @@ from codex_ml.checkpointing.reader import Checkpoint, newest_good, open_checkpoi
 from codex_ml.checkpointing.retention import Kept, Retention, remove, sweep, to_keep
 from codex_ml.checkpointing.snapshot import Snapshot, SnapshotBuffers, on_host, tensors_digest
 from codex_ml.checkpointing.writer import write_tensors
-from codex_ml.core.publish import MANIFEST, read_json, staged, write_file, write_json, writing
+from codex_ml.core.publish import MANIFEST, make_directory, read_json, staged, write_file, write_json, writing
 from codex_ml.errors import CheckpointLoadError, IntegrityError, StorageError
 
 if TYPE_CHECKING:
@@ -243,7 +243,7 @@ class CheckpointManager:
 
     def _check_space(self, nbytes: int, target: Path) -> None:
         with writing(self.directory):
-            self.directory.mkdir(parents=True, exist_ok=True)
+            make_directory(self.directory)
         needed, free = nbytes + _SLACK_BYTES, shutil.disk_usage(self.directory).free
         if needed > free:
             raise StorageError(

@@ -34,6 +34,14 @@ def fsync_path(path: Path) -> None:
         os.close(fd)
 
 
+def make_directory(path: Path) -> None:
+    """Create a directory with its parents, so that a power cut does not take a new one away again."""
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    for folder in missing:
+        fsync_path(folder.parent)
+
+
 def storage_error(error: OSError, path: Path) -> StorageError:
     """Say in one line why *path* could not be written."""
     if error.errno in _FULL:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from codex_ml.core.digest import digest_file, digest_json
-from codex_ml.core.publish import fsync_path, read_json, write_json, writing
+from codex_ml.core.publish import fsync_path, make_directory, read_json, write_json, writing
 from codex_ml.errors import IntegrityError, UsageError, did_you_mean
 
 FORMAT = 1
@@ -141,7 +141,7 @@ class RunDirectory:
     def locked(self) -> Iterator[None]:
         """Be the only writer of this run; raises UsageError when another process is."""
         with writing(self.path):
-            self.path.mkdir(parents=True, exist_ok=True)
+            make_directory(self.path)
             stream = (self.path / ".lock").open("a")
         with stream:
             try:

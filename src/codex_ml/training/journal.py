@@ -11,7 +11,7 @@ from typing import Any
 
 from codex_ml.core.digest import canonical_json
 from codex_ml.core.ndjson import last_line
-from codex_ml.core.publish import writing
+from codex_ml.core.publish import fsync_path, writing
 from codex_ml.errors import IntegrityError
 
 
@@ -62,6 +62,7 @@ class Journal:
         """Flush to the disk; called before a checkpoint that continues these lines."""
         with writing(self._path):
             os.fsync(self._stream.fileno())
+            fsync_path(self._path.parent)  # the file's own name, in a run that is new
 
     def close(self) -> None:
         self._stream.close()
