@@ -1,4 +1,4 @@
-"""Going on after the end: more steps, other weights to start from; and models that no worker holds whole."""
+"""Going on after the end, other weights to start from, and models that no worker holds whole."""
 
 from __future__ import annotations
 
@@ -15,16 +15,6 @@ import pytest
 from codex_ml.errors import ConfigError, UsageError
 
 pytestmark = pytest.mark.needs("train", "report")
-
-
-def test_more_steps_of_a_constant_schedule_end_as_if_asked_at_once(train_small, state_digest) -> None:
-    words = {"train__schedule__name": "constant", "eval__every": 4}
-    train_small("grown", train__steps=4, **words)
-    grown = train_small("grown", train__steps=8, **words)
-    whole = train_small("at-once", train__steps=8, **words)
-    assert grown.outcome.resumed_from == 4
-    assert state_digest(grown.outcome.checkpoint.path) == state_digest(whole.outcome.checkpoint.path)
-    assert grown.directory.journal.read_bytes() == whole.directory.journal.read_bytes()
 
 
 def test_more_steps_of_a_schedule_that_has_bent_already_are_refused(train_small) -> None:
