@@ -1,4 +1,4 @@
-"""Run every benchmark, one after the other: ``python -m benchmarks [name]``."""
+"""Run every benchmark, one after the other: ``python -m benchmarks [name [options]]``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import sys
 NAMES = ("data_speed", "training_speed", "step_overhead", "data_memory", "checkpoint_cost", "resume_peers")
 
 if __name__ == "__main__":
-    for name in sys.argv[1:] or NAMES:
+    chosen, options = sys.argv[1:2], sys.argv[2:]
+    for name in chosen or NAMES:
         print(f"== {name}", flush=True)
-        sys.argv = [name]
-        importlib.import_module(f"benchmarks.{name}").main()
+        main = importlib.import_module(f"benchmarks.{name}").main
+        main(options) if options else main()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from codex_ml.checkpointing import Checkpoint
 from codex_ml.config.schema import RunConfig
@@ -18,6 +17,7 @@ from codex_ml.training.interrupt import received
 from codex_ml.training.loop import Method, run_steps
 from codex_ml.training.resolve import ResolvedRun
 from codex_ml.training.session import Session, build_session, restore
+from codex_ml.training.state import Progress
 from codex_ml.training.step import Abandoned, Order
 from codex_ml.training.store import CheckpointStore
 
@@ -133,7 +133,7 @@ def _named(error: RuntimeError) -> Exception:
 
 def _finished(checkpoint: Checkpoint, config: RunConfig) -> bool:
     """At its last step, with the evaluation that belongs to it."""
-    state: dict[str, Any] = checkpoint.state()
-    ended = checkpoint.step >= config.train.steps or bool(state["stopped_early"])
-    owed = bool(config.eval.every) and state["last_evaluation"].get("step") != checkpoint.step
+    progress = Progress.from_dict(checkpoint.state())
+    ended = progress.step >= config.train.steps or progress.stopped_early
+    owed = bool(config.eval.every) and not progress.evaluated
     return ended and not owed
