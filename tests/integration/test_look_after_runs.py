@@ -140,3 +140,19 @@ def test_a_checkpoint_says_which_code_and_run_it_belongs_to(trained) -> None:
     assert manifest["owner"] == {"run_id": run["run_id"]}
     assert manifest["facts"]["identity_sha256"] == run["identity_sha256"]
     assert manifest["facts"]["code_sha256"] == run["inputs"]["code"]
+
+
+def test_running_the_same_command_again_does_not_bless_a_changed_file(copy, cli) -> None:
+    flip(copy / "runs" / "tiny" / "metrics.ndjson", at=-20)
+    again = cli(copy, "train", "experiment=tiny", "--json")
+    assert (again.code, again.json["already_finished"]) == (0, True), again.err
+    done = cli(copy, "verify", "tiny", "--json")
+    assert done.code == 3
+    assert list(faults(done.json)) == ["metrics.ndjson"]
+
+
+def test_a_changed_key_name_in_the_manifest_is_a_difference_and_no_fault_of_the_program(copy, cli) -> None:
+    manifest = copy / "runs" / "tiny" / "run.json"
+    manifest.write_text(manifest.read_text().replace('"dataset"', '"eataset"'))
+    done = cli(copy, "verify", "tiny", "--json")
+    assert (done.code, list(faults(done.json))) == (3, ["run.json"])

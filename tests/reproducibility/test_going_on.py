@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -37,6 +39,38 @@ def test_a_new_run_starts_from_the_weights_of_another_and_names_it(train_small) 
     assert losses[1] < losses[0] - 0.1  # trained weights, the same first batch
     again = train_small("child", train__init_from="parent", train__steps=4)
     assert again.outcome.already_finished
+
+
+def test_the_same_words_with_resume_from_do_not_throw_later_steps_away(train_small) -> None:
+    whole = train_small("named-twice")
+    named = whole.directory.checkpoints / "step-00000003"
+    first = train_small("named-twice", resume_from=named)
+    assert first.outcome.resumed_from == 3
+    shutil.rmtree(whole.directory.checkpoints / "step-00000008")
+    again = train_small("named-twice", resume_from=named)
+    assert again.outcome.resumed_from == 7
+    assert again.outcome.checkpoint.weights == whole.outcome.checkpoint.weights
+
+
+def test_a_grade_once_lowered_stays_so(train_small, monkeypatch) -> None:
+    monkeypatch.setenv("TORCHINDUCTOR_DETERMINISTIC", "0")
+    first = train_small("lowered")
+    assert first.directory.read()["resolved"]["grade"] == "statistical"
+    monkeypatch.delenv("TORCHINDUCTOR_DETERMINISTIC")
+    shutil.rmtree(first.outcome.checkpoint.path)
+    record = train_small("lowered").directory.read()
+    assert record["resolved"]["grade"] == "statistical"
+    assert record["resolved"]["lowered_by"] == ["TORCHINDUCTOR_DETERMINISTIC=0"]
+
+
+def test_a_validation_loss_without_end_is_no_gain_and_no_fault(train_small, monkeypatch) -> None:
+    from codex_ml.training.session import Session
+
+    endless = {"loss": math.nan, "perplexity": math.inf, "token_accuracy": 0.5}
+    monkeypatch.setattr(Session, "evaluate", lambda _, before_batch: endless)
+    done = train_small("endless")
+    assert done.outcome.checkpoint.state()["best_loss"] is None
+    assert done.outcome.checkpoint.manifest["metrics"] == {"token_accuracy": 0.5}
 
 
 def test_weights_of_another_shape_or_tokenizer_are_refused_by_name(train_small) -> None:

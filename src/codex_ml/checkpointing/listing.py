@@ -71,7 +71,7 @@ def _row(path: Path, pointing: dict[str, str | None], *, verify: bool, owner: di
         manifest = open_checkpoint(path, owner=owner).manifest if verify else read_json(path / MANIFEST)
     except CheckpointLoadError as error:
         fault = error.line()
-    except (IntegrityError, FileNotFoundError) as error:
+    except (IntegrityError, OSError) as error:
         fault = str(error)
     return Row(
         name=path.name,
@@ -106,9 +106,19 @@ def differences(left: Checkpoint, right: Checkpoint) -> list[PartDifference]:
         PartDifference("state", key, f"{old!r} -> {new!r}")
         for key, old, new in _changed(left.state(), right.state())
     ]
+    if left.sharded or right.sharded:  # whole tensors exist nowhere; their digests do
+        found.extend(
+            PartDifference(name, "all tensors together", f"{old[:12]} -> {new[:12]}")
+            for name, old, new in _changed(_digests(left), _digests(right))
+        )
+        return found
     for part in (MODEL, OPTIMIZER):
         found.extend(_tensor_differences(part, left.path / part, right.path / part))
     return found
+
+
+def _digests(checkpoint: Checkpoint) -> dict[str, Any]:
+    return {name: checkpoint.manifest[name] for name in ("weights_sha256", "optimizer_sha256")}
 
 
 def _changed(old: dict[str, Any], new: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:

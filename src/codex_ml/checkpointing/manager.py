@@ -97,7 +97,7 @@ class CheckpointManager:
         take = on_host if self._buffers is None else self._buffers.take
         snapshot = take(model=model, optimizer=optimizer)
         order = _Order(step, dict(state), dict(metrics), scheduled, {}, snapshot.nbytes, sharded=False)
-        self._background.start(lambda: self._persist(order, snapshot))
+        self._background.start(lambda: self._guarded(lambda: self._persist(order, snapshot)))
         return self._background.wait() if self._buffers is None else None
 
     def save_shards(
@@ -122,7 +122,7 @@ class CheckpointManager:
             (stage / SHARDS).mkdir()
             write(stage / SHARDS)
 
-        self._background.start(lambda: self._publish(order, fill))
+        self._background.start(lambda: self._guarded(lambda: self._publish(order, fill)))
         checkpoint = self._background.wait()
         assert checkpoint is not None
         return checkpoint
@@ -149,16 +149,20 @@ class CheckpointManager:
         """A named checkpoint, verified. Later ones of the run are set aside: the run is here now."""
         checkpoint = open_checkpoint(path, owner=self._owner)
         for later in list_checkpoints(self.directory):
-            if (step_of(later) or 0) > checkpoint.step:
+            if (step_of(later) or 0, revision_of(later)) > (checkpoint.step, revision_of(checkpoint.path)):
                 log.warning("%s lies beyond step %d and is set aside", later.name, checkpoint.step)
                 later.rename(later.with_name(f".later-{later.name}-{uuid.uuid4().hex[:8]}"))
         if checkpoint.path.parent.resolve() == self.directory.resolve():
             self._settle(checkpoint)
         return checkpoint
 
-    def newest_good(self) -> Checkpoint | None:
+    def newest_good(self, *, set_aside: bool = True) -> Checkpoint | None:
         """As `load_latest`, and nothing is pruned."""
-        return newest_good(self.directory, set_aside=True, owner=self._owner)
+        return newest_good(self.directory, set_aside=set_aside, owner=self._owner)
+
+    def point_latest(self, newest: Checkpoint) -> None:
+        """Let ``latest`` name the newest checkpoint."""
+        self._point("latest", newest.path)
 
     def apply_retention(self, *, dry_run: bool = False) -> list[str]:
         """Remove what the policy does not keep; returns the (to be) removed names, oldest first."""
@@ -195,6 +199,11 @@ class CheckpointManager:
             value = None
         ranked = float(value) if isinstance(value, (int, float)) else None
         return Kept(step_of(path) or 0, revision_of(path), ranked, scheduled)
+
+    def _guarded(self, work: Callable[[], Checkpoint]) -> Checkpoint:
+        """A disk that refuses in pruning or reading back is a failed save like any other."""
+        with writing(self.directory):
+            return work()
 
     def _persist(self, order: _Order, snapshot: Snapshot) -> Checkpoint:
         """Hash the snapshot in memory, so that what lands on the disk can be compared with it."""

@@ -79,8 +79,8 @@ def open_checkpoint(path: Path, *, owner: Mapping[str, str] | None = None) -> Ch
         if isinstance(error, CheckpointLoadError):
             raise
         raise CheckpointLoadError(error.what, code="checkpoint.damaged", next_step=error.next_step) from error
-    except FileNotFoundError as error:  # a manifest that fits a directory without weights
-        raise CheckpointLoadError(f"{path} is damaged: {error}", code="checkpoint.damaged") from error
+    except OSError as error:  # a bad sector, a file that is not there, no permission
+        raise CheckpointLoadError(f"{path} cannot be read: {error}", code="checkpoint.damaged") from error
     if odd:
         raise CheckpointLoadError(
             f"{path}: the tensors of {odd[0]} are not those of the manifest", code="checkpoint.weights"

@@ -17,7 +17,7 @@ from codex_ml.checkpointing.layout import SHARDS
 from codex_ml.checkpointing.reader import Checkpoint
 from codex_ml.checkpointing.writer import write_tensors
 from codex_ml.core.publish import fsync_path, writing
-from codex_ml.errors import CheckpointLoadError
+from codex_ml.errors import CheckpointLoadError, StorageError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,23 +26,40 @@ if TYPE_CHECKING:
 def write_shards(directory: Path, tensors: Mapping[str, Tensor]) -> None:
     """Every worker writes its part of *tensors* below *directory*."""
     import torch.distributed as dist
+    from torch.distributed.checkpoint.api import CheckpointException
     from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageWriter
     from torch.distributed.checkpoint.state_dict_saver import save
 
-    save(dict(tensors), storage_writer=HuggingFaceStorageWriter(str(directory), save_distributed=True))
+    try:
+        save(dict(tensors), storage_writer=HuggingFaceStorageWriter(str(directory), save_distributed=True))
+    except CheckpointException as error:
+        raise StorageError(
+            f"cannot write the shards below {directory}",
+            code="storage.write",
+            got=" ".join(str(error).split())[:300],
+            next_step="check the disk and run the same command again",
+        ) from error
     dist.barrier()
 
 
 def read_shards(directory: Path, into: Mapping[str, Tensor]) -> None:
     """Fill *into* in place, however many workers wrote the files."""
     import torch.distributed as dist
+    from torch.distributed.checkpoint.api import CheckpointException
     from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader
     from torch.distributed.checkpoint.state_dict_loader import load
 
     reader = HuggingFaceStorageReader(str(directory))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*assuming the intent is to load in a single process")
-        load(dict(into), storage_reader=reader, no_dist=not dist.is_initialized())
+        try:
+            load(dict(into), storage_reader=reader, no_dist=not dist.is_initialized())
+        except CheckpointException as error:
+            raise CheckpointLoadError(
+                f"cannot read the shards below {directory}",
+                code="checkpoint.damaged",
+                got=" ".join(str(error).split())[:300],
+            ) from error
 
 
 def consolidate(checkpoint: Checkpoint, folder: Path) -> Path:

@@ -90,20 +90,23 @@ def verify(invocation: Invocation, target: str) -> int:
 def digest(invocation: Invocation, target: str) -> None:
     """Print the weights digest of TARGET: a run, a checkpoint, an export or a safetensors file."""
     from codex_ml.checkpointing.digest import weights_digest
-    from codex_ml.checkpointing.layout import MODEL, list_checkpoints
+    from codex_ml.checkpointing.layout import MODEL, SHARDS, list_checkpoints, step_of
+    from codex_ml.checkpointing.reader import open_checkpoint
     from codex_ml.errors import UsageError
 
     path = Path(target)
-    file = path / MODEL if (path / MODEL).is_file() else path
-    if not file.is_file():
+    if not path.is_file() and step_of(path) is None and not (path / MODEL).is_file():
         newest = next(iter(list_checkpoints(_run(invocation, target).checkpoints)), None)
         if newest is None:
             raise UsageError(
                 f"the run '{target}' has no checkpoint", code="checkpoint.missing", next_step="train it"
             )
-        file = newest / MODEL
-    value = weights_digest(file)
-    invocation.emit({"weights_sha256": value, "file": str(file)}, value)
+        path = newest
+    if (path / SHARDS).is_dir():
+        value = open_checkpoint(path).weights
+    else:
+        value = weights_digest(path if path.is_file() else path / MODEL)
+    invocation.emit({"weights_sha256": value, "path": str(path)}, value)
 
 
 @command.command("prune")

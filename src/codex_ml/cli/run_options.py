@@ -67,7 +67,7 @@ def make_request(
         accept=accept,
         network_allowed=invocation.network_allowed,
     )
-    if fresh and is_main():
+    if fresh and is_main() and request.directory.path.exists():
         with request.directory.locked():
             moved = request.directory.archive()
         if moved is not None:

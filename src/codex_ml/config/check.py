@@ -140,6 +140,13 @@ def _check_training(config: RunConfig) -> None:
 
 
 def _check_sharding(config: RunConfig) -> None:
+    if config.checkpoint.on_failure == "continue":
+        _refuse(
+            "all workers write a sharded checkpoint together, so a save that fails ends the run",
+            code="config.sharding-failure",
+            got="checkpoint.on_failure=continue runtime.sharding=fsdp2",
+            wanted="checkpoint.on_failure=stop",
+        )
     if config.train.optimizer.name == "muon":
         _refuse(
             "Muon needs whole matrices, which no worker has under fsdp2",

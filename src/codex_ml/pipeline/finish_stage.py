@@ -22,6 +22,7 @@ def result(work: Work) -> None:
     before = work.record.get("result", {})
     if {name: before.get(name) for name in facts} != facts:
         work.record["result"] = {**facts, "seconds": dict(work.seconds)}
+        work.record.pop("files", None)
         work.directory.write(work.record)
         work.directory.report.unlink(missing_ok=True)
 
@@ -30,4 +31,5 @@ def report(work: Work) -> None:
     """Write ``report.html`` where the result has none yet."""
     assert work.dataset is not None
     if not work.directory.report.is_file():
+        work.directory.unseal(work.record)
         write_report(work.directory, dataset=work.dataset)

@@ -27,7 +27,7 @@ class Parent:
         return {"run": self.run, "step": self.step, "weights_sha256": self.weights_sha256}
 
 
-def find_parent(work: Work) -> Parent | None:
+def find_parent(work: Work, *, weights_needed: bool = False) -> Parent | None:
     """Open the parent of a new run; one that has a checkpoint of its own no longer needs it.
 
     Raises UsageError when there is no such parent, ConfigError when it has another tokenizer.
@@ -36,7 +36,7 @@ def find_parent(work: Work) -> Parent | None:
     if named is None:
         return None
     known = _recorded(work, named)
-    if known is not None and work.directory.newest_step():
+    if known is not None and not weights_needed and work.directory.newest_step():
         return known
     target = find_target(named, home=work.request.home)
     assert work.dataset is not None

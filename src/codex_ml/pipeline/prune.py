@@ -28,7 +28,9 @@ def prune_run(
         policy=dataclasses.replace(own, **policy),
         owner={"run_id": str(record["run_id"])},
     )
-    newest = manager.newest_good()
+    newest = manager.newest_good(set_aside=not dry_run)
+    if newest is not None and not dry_run:
+        manager.point_latest(newest)
     gone = manager.apply_retention(dry_run=dry_run) if newest is not None else []
     for path in list_aside(directory.checkpoints) if set_aside else []:
         gone.append(path.name)

@@ -13,7 +13,6 @@ import torch
 from codex_ml.checkpointing import Checkpoint
 from codex_ml.checkpointing.layout import list_checkpoints, step_of
 from codex_ml.checkpointing.reader import open_checkpoint
-from codex_ml.checkpointing.snapshot import on_host, tensors_digest
 from codex_ml.config.validate import decode_saved
 from codex_ml.core.paths import Home
 from codex_ml.core.publish import verify_directory
@@ -31,6 +30,7 @@ from codex_ml.training.journal import read_journal
 from codex_ml.training.loop import StepInfo, run_steps
 from codex_ml.training.resolve import resolve
 from codex_ml.training.session import Session, build_session, restore
+from codex_ml.training.sharded import whole_digest
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,12 @@ def reproduce(
     record = directory.read()
     config = decode_saved(record["config"])
     work = Work(request=Request(config=config, home=home), reporter=reporter, main=is_main())
+    if not directory.journal.is_file():
+        raise UsageError(
+            f"the run '{directory.name}' has no journal",
+            code="reproduce.steps",
+            next_step="train it first, or restore the file",
+        )
     recorded = list(read_journal(directory.journal))
     start = _start(directory, from_step, len(recorded))
     first = start.step if start else 0
@@ -89,7 +95,7 @@ def reproduce(
         vocab_size=work.dataset.tokenizer.vocab_size,
         before=bool(record["resolved"]["compile"]),
     )
-    parent = find_parent(work)
+    parent = find_parent(work, weights_needed=start is None)
     asked = asked_of(work, resolved, report, parent)
     sharded = work.config.runtime.sharding == "fsdp2"
     with joined(device=torch.device(resolved.device), sharded=sharded) as world:
@@ -173,10 +179,13 @@ class _Runner:
             return None
         self.checkpoints += 1
         trainee = self._session.trainee
-        live = on_host(model=trainee.model.state_dict(), optimizer=trainee.optimizers.tensors())
+        live = (
+            ("weights_sha256", trainee.model.state_dict()),
+            ("optimizer_sha256", trainee.optimizers.tensors()),
+        )
         manifest = open_checkpoint(path).manifest
-        for name, part in (("weights_sha256", live.model), ("optimizer_sha256", live.optimizer)):
-            if (again := tensors_digest(part)) != manifest[name]:
+        for name, part in live:
+            if (again := whole_digest(part)) != manifest[name]:
                 return Divergence(step, name, str(manifest[name]), again)
         return None
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from codex_ml.checkpointing.layout import step_of
 from codex_ml.core.offline import network_denied
 from codex_ml.evaluation.target import find_target
 from codex_ml.modeling.size import model_size
@@ -42,7 +43,7 @@ def train(work: Work) -> None:
         work.outcome = train_native(
             _job(work, work.resolved, parent, asked.provenance),
             world=world,
-            resume_from=work.request.resume_from,
+            resume_from=_named_checkpoint(work),
             on_start=lambda step: begin_segment(work.directory, work.record, asked, from_step=step),
             reporter=work.reporter,
         )
@@ -63,6 +64,18 @@ def _open(work: Work, asked: Asked, world: World) -> None:
             may_grow=functools.partial(may_grow, cfg=schedule),
         )
     work.record = world.share(work.record)
+
+
+def _named_checkpoint(work: Work) -> Path | None:
+    """The checkpoint of --resume-from, unless the same words went on from it already, and further."""
+    named = work.request.resume_from
+    if named is None or not work.record["segments"]:
+        return named
+    before = work.record["segments"][-1].get("resume_from")
+    if before == str(named.resolve()) and work.directory.newest_step() > (step_of(named) or 0):
+        work.reporter.say(f"{named} was gone on from before; going on from the newest checkpoint")
+        return None
+    return named
 
 
 def asked_of(work: Work, resolved: ResolvedRun, report: DeterminismReport, parent: Parent | None) -> Asked:
@@ -89,6 +102,7 @@ def asked_of(work: Work, resolved: ResolvedRun, report: DeterminismReport, paren
             },
         },
         parents=[parent.as_dict()] if parent else [],
+        resume_from=str(work.request.resume_from.resolve()) if work.request.resume_from else None,
     )
 
 
@@ -135,7 +149,8 @@ def _announce(work: Work, resolved: ResolvedRun, report: DeterminismReport) -> N
     assert work.dataset is not None
     size = model_size(work.config.model, vocab_size=work.dataset.tokenizer.vocab_size)
     how = "compiled" if resolved.compile else "not compiled"
-    report = report.lowered(*lowered_since(work.record))
+    since = [text for text in lowered_since(work.record) if text not in report.lowered_by]
+    report = report.lowered(*since)
     lowered = f" (lowered by {', '.join(report.lowered_by)})" if report.lowered_by else ""
     workers = f", {resolved.workers} workers" if resolved.workers > 1 else ""
     facts: dict[str, Any] = {

@@ -37,8 +37,11 @@ def verify_run(directory: RunDirectory, *, home: Home) -> list[Check]:
         record = directory.read()
     except IntegrityError as error:
         return [Check("run.json", error.line())]
+    own = list(_manifest(record))
+    if own[0].fault:  # nothing that it says can be relied on
+        return own
     return [
-        *_manifest(record),
+        *own,
         *_inputs(record, home),
         *_journal_and_checkpoints(directory, record),
         *_files(directory, record),

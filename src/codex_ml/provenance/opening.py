@@ -32,6 +32,7 @@ class Asked:
     inputs: Mapping[str, Any]
     provenance: Mapping[str, Any]
     parents: Sequence[Mapping[str, Any]] = ()
+    resume_from: str | None = None
 
     def identity(self) -> dict[str, Any]:
         """Everything that can change a bit of the result."""
@@ -104,6 +105,8 @@ def begin_segment(directory: RunDirectory, record: dict[str, Any], asked: Asked,
         "started": time.time(),
         "from_step": from_step,
         "workers": workers,
+        "resume_from": asked.resume_from,
+        "lowered_by": list(asked.resolved["lowered_by"]),
         "changed": changed,
         "downgrades": [],
     }
@@ -118,17 +121,19 @@ def begin_segment(directory: RunDirectory, record: dict[str, Any], asked: Asked,
 
 
 def lowered_since(record: Mapping[str, Any]) -> list[str]:
-    """What lowered the grade of a run besides its settings: accepted changes, other worker counts."""
+    """All that has lowered the grade of a run: settings of any start, accepted changes, worker counts."""
     accepted = [f"accepted change of {row['field']}" for row in record.get("accepted", [])]
-    downgrades = [text for segment in record["segments"] for text in segment.get("downgrades", [])]
-    return list(dict.fromkeys([*accepted, *downgrades]))
+    segments = record["segments"]
+    earlier = [text for segment in segments for text in segment.get("lowered_by", [])]
+    downgrades = [text for segment in segments for text in segment.get("downgrades", [])]
+    return list(dict.fromkeys([*earlier, *accepted, *downgrades]))
 
 
 def _graded(record: Mapping[str, Any], asked: Asked) -> dict[str, Any]:
     since = lowered_since(record)
     if not since:
         return {"grade": asked.resolved["grade"], "lowered_by": asked.resolved["lowered_by"]}
-    return {"grade": "statistical", "lowered_by": [*asked.resolved["lowered_by"], *since]}
+    return {"grade": "statistical", "lowered_by": since}
 
 
 def _check_accepted(accept: Sequence[str], identity: Mapping[str, Any]) -> None:

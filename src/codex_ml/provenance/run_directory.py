@@ -121,13 +121,18 @@ class RunDirectory:
             relative = path.relative_to(self.path)
             if path.is_dir() or relative.parts[0] in (*_OWN_MANIFEST, "run.json"):
                 continue
-            if not any(part.startswith(".") for part in relative.parts):
+            if path.is_symlink():
+                found[relative.as_posix()] = f"link to {path.readlink()}"
+            elif not any(part.startswith(".") for part in relative.parts):
                 found[relative.as_posix()] = digest_file(path)
         return found
 
     def seal(self, record: dict[str, Any]) -> None:
-        """Bind every file of a run at rest into its manifest. Undone by the next start of training."""
-        files = self.loose_files()
+        """Bind every file of a run at rest into its manifest.
+
+        What is bound already stays bound to the same bytes, until `unseal` says that a stage writes.
+        """
+        files = {**self.loose_files(), **record.get("files", {})}
         if record.get("files") != files:
             record["files"] = files
             self.write(record)

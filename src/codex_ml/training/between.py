@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -111,26 +112,36 @@ class Between:
             raise self.interrupted()
         if self._world.any(self._signals.save):
             self._signals.save = False
-            self._save(scheduled=False)
-            self._reporter.say(f"saved step {step} as SIGUSR1 asked")
+            if self._save(scheduled=False):
+                self._reporter.say(f"saving step {step} as SIGUSR1 asked")
 
     def interrupted(self) -> Interrupted:
         """Save the state of the last finished step; the error to leave with."""
         step = self._progress.step
         if step != self._store.last_step:
-            self._save(scheduled=False)
+            self._save(scheduled=False, must=True)
         self._store.finish()
         name = self._signals.stop or "a signal to another worker"
         kept = f"after step {step}; the state is saved" if step else "before the first step"
         return Interrupted(
             f"interrupted by {name} {kept}",
             code="train.interrupted",
-            next_step="run the same command again to go on",
+            next_step="run the same command again (without --fresh) to go on",
         )
 
     def end(self) -> Checkpoint:
-        """The last checkpoint, on the disk and verified."""
-        return self._store.result()
+        """The last checkpoint, on the disk and verified.
+
+        Raises Interrupted when a signal came too late to stop training: what follows it can wait.
+        """
+        result = self._store.result()
+        if self._world.any(self._signals.stop is not None):
+            raise Interrupted(
+                f"interrupted by {self._signals.stop or 'a signal to another worker'}; training is complete",
+                code="train.interrupted",
+                next_step="run the same command again for what follows training",
+            )
+        return result
 
     def _write_journal(self, info: StepInfo) -> None:
         progress = self._progress
@@ -180,8 +191,11 @@ class Between:
             self._tracker.log(values, step=step, split="validation", phase="train")
         self._reporter.say(f"step {step}: validation loss {values['loss']:.4f}")
         progress, rule = self._progress, self._config.train.early_stop
-        progress.last_evaluation = {**values, "step": step}
-        if progress.best_loss is None or values["loss"] < progress.best_loss - rule.min_delta:
+        # State is JSON, which has no infinity; a loss that is none is no gain either.
+        finite = {name: value for name, value in values.items() if math.isfinite(value)}
+        progress.last_evaluation = {**finite, "step": step}
+        best = math.inf if progress.best_loss is None else progress.best_loss
+        if values["loss"] < best - rule.min_delta:
             progress.best_loss, progress.evaluations_without_gain = values["loss"], 0
         else:
             progress.evaluations_without_gain += 1
@@ -205,7 +219,8 @@ class Between:
                 raise
             self._reporter.say(f"a checkpoint could not be saved, training goes on: {error}")
 
-    def _save(self, *, scheduled: bool) -> None:
+    def _save(self, *, scheduled: bool, must: bool = False) -> bool:
+        """Whether the save was made or begun; with *must*, its failure is never tolerated."""
         self._poll(wait=True)  # an earlier save's failure is its own, and must not stand in for this one
         try:
             if self._journal is not None and self._tracker is not None:
@@ -213,12 +228,10 @@ class Between:
                 self._tracker.sync()
             self._store.save(self._session, scheduled=scheduled)
         except StorageError as error:
-            self._tolerate(error)
-            return
+            ended = self._progress.step >= self._config.train.steps or self._progress.stopped_early
+            if self._config.checkpoint.on_failure == "stop" or ended or must:
+                raise
+            self._reporter.say(f"a checkpoint could not be saved, training goes on: {error}")
+            return False
         self._saved_at = self._logged_at = time.perf_counter()
-
-    def _tolerate(self, error: StorageError) -> None:
-        ended = self._progress.step >= self._config.train.steps or self._progress.stopped_early
-        if self._config.checkpoint.on_failure == "stop" or ended or self._signals.stop:
-            raise error
-        self._reporter.say(f"a checkpoint could not be saved, training goes on: {error}")
+        return True

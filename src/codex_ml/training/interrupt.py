@@ -15,13 +15,15 @@ class Signals:
     def __init__(self) -> None:
         self.stop: str | None = None
         self.save = False
+        self._interrupts = 0
 
     def receive(self, number: int, _frame: FrameType | None) -> None:
         """Remember the first request to stop; a second SIGINT leaves at once."""
         if number == signal.SIGUSR1:
             self.save = True
             return
-        if self.stop is not None and number == signal.SIGINT:
+        self._interrupts += number == signal.SIGINT
+        if self._interrupts > 1:
             os.write(2, b"error: interrupted twice; what was saved before is untouched [interrupted]\n")
             os._exit(75)
         self.stop = self.stop or signal.Signals(number).name

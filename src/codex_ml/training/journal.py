@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,9 @@ class Journal:
             fsync_path(self._path.parent)  # the file's own name, in a run that is new
 
     def close(self) -> None:
-        self._stream.close()
+        """Close; what could not be written was told when it was appended."""
+        with suppress(OSError):
+            self._stream.close()
 
 
 def read_journal(path: Path) -> Iterator[dict[str, Any]]:

@@ -154,7 +154,11 @@ def restore(session: Session, checkpoint: Checkpoint) -> None:
     """Put a session into the state of a checkpoint. Raises CheckpointLoadError for any odd part."""
     progress, loaded = session.trainee.progress, Progress.from_dict(checkpoint.state())
     if session.config.runtime.sharding == "fsdp2":
-        stored_state = _restore_shards(session.trainee, checkpoint)
+        read_shards(checkpoint.path / SHARDS / "model", session.trainee.model.state_dict())
+        stored_state = {}
+        if loaded.step > loaded.skipped:
+            stored_state = session.trainee.optimizers.empty_tensors()
+            read_shards(checkpoint.path / SHARDS / "optimizer", stored_state)
     else:
         tensors = checkpoint.model_tensors()
         check_weights(session.trainee.model, tensors)
@@ -164,11 +168,3 @@ def restore(session: Session, checkpoint: Checkpoint) -> None:
         session.trainee.optimizers.load_tensors(stored_state)
     for name, value in loaded.as_dict().items():
         setattr(progress, name, value)
-
-
-def _restore_shards(trainee: Trainee, checkpoint: Checkpoint) -> dict[str, torch.Tensor]:
-    """Read this worker's part of the weights in place, and of the optimizer's state."""
-    read_shards(checkpoint.path / SHARDS / "model", trainee.model.state_dict())
-    state = trainee.optimizers.empty_tensors()
-    read_shards(checkpoint.path / SHARDS / "optimizer", state)
-    return state

@@ -114,5 +114,5 @@ class CheckpointStore:
         try:
             if self._manager is not None:
                 self._manager.wait()
-        except CodexError:
+        except (CodexError, OSError):
             return

@@ -422,3 +422,24 @@ def test_opening_sweeps_what_a_kill_left(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
     manager(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["latest", "step-00000001"]
+
+
+def test_a_checkpoint_that_cannot_be_read_is_set_aside_like_a_damaged_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from codex_ml.checkpointing import reader
+
+    kept = manager(tmp_path, keep_last=5)
+    for step in (1, 2):
+        save(kept, step)
+    real = reader.verify_directory
+
+    def bad_sector(path: Path) -> dict[str, Any]:
+        if path.name == "step-00000002":
+            raise OSError(5, "Input/output error", str(path))
+        return real(path)
+
+    monkeypatch.setattr(reader, "verify_directory", bad_sector)
+    found = kept.load_latest()
+    assert found is not None
+    assert found.step == 1
