@@ -138,8 +138,9 @@ def torture(session: nox.Session) -> None:
     (ARTIFACTS / "torture.jsonl").unlink(missing_ok=True)
     python(
         session,
-        *("-m", "pytest", "tests/reproducibility", "-n", "2", "--dist", "worksteal"),
+        *("-m", "pytest", "tests/reproducibility", "tests/unit/checkpointing/test_retention.py"),
+        *("-n", "2", "--dist", "worksteal"),
         f"--junitxml={ARTIFACTS / 'torture.xml'}",
         *session.posargs,
-        env={**TEST_ENV, "CODEX_TORTURE": "full"},
+        env={**TEST_ENV, "CODEX_TORTURE": "full", "CODEX_TORTURE_HISTORIES": "5000"},
     )
