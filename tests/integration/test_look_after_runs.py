@@ -156,3 +156,36 @@ def test_a_changed_key_name_in_the_manifest_is_a_difference_and_no_fault_of_the_
     manifest.write_text(manifest.read_text().replace('"dataset"', '"eataset"'))
     done = cli(copy, "verify", "tiny", "--json")
     assert (done.code, list(faults(done.json))) == (3, ["run.json"])
+
+
+def test_a_metric_that_does_not_exist_prunes_nothing(copy, cli) -> None:
+    done = cli(copy, "checkpoint", "prune", "tiny", "--metric", "los", "--json")
+    assert done.code == 2
+    assert len(list((copy / "runs" / "tiny" / "checkpoints").glob("step-*"))) == 2
+
+
+def test_pruning_by_accuracy_keeps_the_highest_without_being_told(copy, cli) -> None:
+    found = cli(copy, "checkpoint", "ls", "tiny", "--json").json["checkpoints"]
+    best = max(found, key=lambda row: row["metrics"]["token_accuracy"])["name"]
+    words = ("checkpoint", "prune", "tiny", "--metric", "token_accuracy", "--keep-best", "1")
+    assert cli(copy, *words).code == 0
+    pointer = copy / "runs" / "tiny" / "checkpoints" / "best"
+    assert pointer.read_text().strip() == best
+
+
+def test_a_run_of_another_workspace_is_named_by_its_directory(trained, tmp_path, cli) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    run = trained / "runs" / "tiny"
+    assert cli(tmp_path / "elsewhere", "checkpoint", "verify", run, "--json").code == 0
+    shown = cli(tmp_path / "elsewhere", "runs", "show", run, "--json")
+    assert shown.json["run"] == "tiny"
+    assert cli(tmp_path / "elsewhere", "runs", "diff", run, run, "--json").json["differences"] == []
+
+
+def test_a_run_in_progress_is_not_called_bad(copy, cli) -> None:
+    import fcntl
+
+    with (copy / "runs" / "tiny" / ".lock").open("a") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        done = cli(copy, "verify", "tiny", "--json")
+    assert (done.code, done.json["error"]["code"]) == (2, "run.locked")

@@ -66,13 +66,15 @@ def set_aside(directory: Path) -> list[Path]:
 
 def _row(path: Path, pointing: dict[str, str | None], *, verify: bool, owner: dict[str, str] | None) -> Row:
     fault = None
-    manifest: dict[str, Any] = {}
+    manifest: Any = {}
     try:
         manifest = open_checkpoint(path, owner=owner).manifest if verify else read_json(path / MANIFEST)
     except CheckpointLoadError as error:
         fault = error.line()
     except (IntegrityError, OSError) as error:
         fault = str(error)
+    if not isinstance(manifest, dict):
+        manifest, fault = {}, f"{path / MANIFEST} is no manifest"
     return Row(
         name=path.name,
         path=path,

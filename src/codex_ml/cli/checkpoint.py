@@ -20,10 +20,9 @@ def command() -> None:
 
 
 def _run(invocation: Invocation, name: str) -> RunDirectory:
-    from codex_ml.provenance.run_directory import RunDirectory, find_run
+    from codex_ml.provenance.run_directory import find_run
 
-    path = Path(name)
-    return RunDirectory(path) if (path / "run.json").is_file() else find_run(invocation.home.runs, name)
+    return find_run(invocation.home.runs, name)
 
 
 def _lines(rows: list[Row], *, verified: bool) -> list[str]:
@@ -114,8 +113,12 @@ def digest(invocation: Invocation, target: str) -> None:
 @click.option("--keep-last", type=click.IntRange(min=1), help="Newest checkpoints kept.")
 @click.option("--keep-best", type=click.IntRange(min=0), help="Best checkpoints kept.")
 @click.option("--keep-every", type=click.IntRange(min=0), help="Every n-th step is kept; 0: none.")
-@click.option("--metric", help="Metric that ranks them.")
-@click.option("--mode", type=click.Choice(["min", "max"]), help="Which end of the metric is better.")
+@click.option(
+    "--metric",
+    type=click.Choice(["loss", "perplexity", "token_accuracy"]),
+    help="Metric that ranks them.",
+)
+@click.option("--mode", type=click.Choice(["auto", "min", "max"]), help="Which end of it is better.")
 @click.option("--set-aside", is_flag=True, help="Also remove what was set aside as damaged or later.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
 @click.argument("run")

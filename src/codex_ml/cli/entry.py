@@ -60,9 +60,8 @@ def entry_point() -> None:
     """The console script."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)
-    signal.signal(
-        signal.SIGUSR1, signal.SIG_IGN
-    )  # "save and go on": outside training there is nothing to save
+    # "Save and go on": outside training there is nothing to save, and it must not end the program.
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     sys.exit(main())
 
 

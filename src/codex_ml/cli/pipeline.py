@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from codex_ml.cli.common import Invocation, common_options, config_options, need
-from codex_ml.cli.run_options import make_request, run_options
+from codex_ml.cli.run_options import RunOptions, make_request, run_options
 
 
 @click.group("pipeline")
@@ -17,14 +17,7 @@ def command() -> None:
 
 @command.command("run")
 @run_options
-def run(
-    invocation: Invocation,
-    overrides: tuple[str, ...],
-    config_dir: Path | None,
-    resume_from: Path | None,
-    fresh: bool,
-    accept: tuple[str, ...],
-) -> None:
+def run(invocation: Invocation, options: RunOptions) -> None:
     """Run every stage: data, tokenizer, training, evaluation, samples, export, report.
 
     Run again it finds what is done; killed it goes on. OVERRIDES are key=value and group=option
@@ -35,14 +28,7 @@ def run(
     from codex_ml.cli.summary import run_record, run_summary
     from codex_ml.pipeline.runner import run_codex_pipeline
 
-    request = make_request(
-        invocation,
-        overrides=overrides,
-        config_dir=config_dir,
-        resume_from=resume_from,
-        fresh=fresh,
-        accept=accept,
-    )
+    request = make_request(invocation, options)
     work = run_codex_pipeline(request, reporter=invocation.reporter())
     assert work.outcome is not None
     if not work.main:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,24 @@ if TYPE_CHECKING:
     from codex_ml.pipeline.context import Request
 
 
-def run_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add overrides, --resume-from, --fresh and the common options."""
+@dataclass(frozen=True)
+class RunOptions:
+    """How a run was asked for on the command line."""
+
+    overrides: tuple[str, ...]
+    config_dir: Path | None
+    resume_from: Path | None
+    fresh: bool
+    accept: tuple[str, ...]
+
+
+def run_options(command: Callable[[Invocation, RunOptions], Any]) -> Callable[..., Any]:
+    """Add overrides, --resume-from, --fresh, --accept-change and the common options."""
+
+    def function(invocation: Invocation, **options: Any) -> Any:
+        return command(invocation, RunOptions(**options))
+
+    function.__name__, function.__doc__ = command.__name__, command.__doc__
     function = click.option(
         "--fresh", is_flag=True, help="Move an existing run of this name aside and start again."
     )(function)
@@ -34,40 +51,32 @@ def run_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return common_options(config_options(function))
 
 
-def make_request(
-    invocation: Invocation,
-    *,
-    overrides: tuple[str, ...],
-    config_dir: Path | None,
-    resume_from: Path | None,
-    fresh: bool,
-    accept: tuple[str, ...],
-) -> Request:
+def make_request(invocation: Invocation, options: RunOptions) -> Request:
     """Compose the config and archive what --fresh replaces."""
     from codex_ml.core.workers import is_main
     from codex_ml.errors import UsageError
     from codex_ml.pipeline.context import Request
 
-    if fresh and resume_from is not None:
+    if options.fresh and options.resume_from is not None:
         raise UsageError(
             "--fresh and --resume-from contradict each other", code="usage", next_step="give one"
         )
-    if resume_from is not None and not resume_from.is_dir():
+    if options.resume_from is not None and not options.resume_from.is_dir():
         raise UsageError(
             "--resume-from names no checkpoint directory",
             code="usage.resume-from",
-            got=resume_from,
+            got=options.resume_from,
             next_step="look into runs/NAME/checkpoints",
         )
-    config = invocation.compose(overrides, config_dir).config
+    config = invocation.compose(options.overrides, options.config_dir).config
     request = Request(
         config=config,
         home=invocation.home,
-        resume_from=resume_from,
-        accept=accept,
+        resume_from=options.resume_from,
+        accept=options.accept,
         network_allowed=invocation.network_allowed,
     )
-    if fresh and is_main() and request.directory.path.exists():
+    if options.fresh and is_main() and request.directory.path.exists():
         with request.directory.locked():
             moved = request.directory.archive()
         if moved is not None:

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from codex_ml.cli.common import Invocation, need
-from codex_ml.cli.run_options import make_request, run_options
+from codex_ml.cli.run_options import RunOptions, make_request, run_options
 
 
 @click.command("train")
 @run_options
-def command(
-    invocation: Invocation,
-    overrides: tuple[str, ...],
-    config_dir: Path | None,
-    resume_from: Path | None,
-    fresh: bool,
-    accept: tuple[str, ...],
-) -> None:
+def command(invocation: Invocation, options: RunOptions) -> None:
     """Train a run, or go on with it: the same command continues after any stop.
 
     OVERRIDES are key=value and group=option words, such as experiment=demo train.lr=1e-3.
@@ -27,14 +18,7 @@ def command(
     need("train", "torch")
     from codex_ml.pipeline.runner import TRAIN_STAGES, run_codex_pipeline
 
-    request = make_request(
-        invocation,
-        overrides=overrides,
-        config_dir=config_dir,
-        resume_from=resume_from,
-        fresh=fresh,
-        accept=accept,
-    )
+    request = make_request(invocation, options)
     work = run_codex_pipeline(request, reporter=invocation.reporter(), stages=TRAIN_STAGES)
     assert work.outcome is not None
     if not work.main:

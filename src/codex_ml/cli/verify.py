@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from codex_ml.cli.common import Invocation, common_options
@@ -18,10 +16,9 @@ def command(invocation: Invocation, run: str) -> int:
     Data, tokenizer, journal, checkpoints, files, export. Needs no network and no torch.
     """
     from codex_ml.pipeline.verify import verify_run
-    from codex_ml.provenance.run_directory import RunDirectory, find_run
+    from codex_ml.provenance.run_directory import find_run
 
-    path = Path(run)
-    directory = RunDirectory(path) if (path / "run.json").is_file() else find_run(invocation.home.runs, run)
+    directory = find_run(invocation.home.runs, run)
     checks = verify_run(directory, home=invocation.home)
     bad = [check for check in checks if check.fault]
     lines = []

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from codex_ml.core.ndjson import NdjsonAppender, cut_tail, parse_line, repair
 from codex_ml.core.publish import writing
-from codex_ml.errors import DataError
+from codex_ml.errors import DataError, IntegrityError
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,17 @@ class NDJSONMetricsWriter:
         """
 
         def beyond(line: bytes) -> bool:
-            record = parse_line(line, f"the end of {path}")
-            kind = f"{record.get('split')}/{record.get('phase')}"
-            return _written_again(int(record.get("step") or 0), kind, resume_step=resume_step, again=again)
+            record = parse_line(line, f"a line at the end of {path}", fields=("step", "split", "phase"))
+            step, kind = record["step"], f"{record['split']}/{record['phase']}"
+            if not isinstance(step, int):
+                raise IntegrityError(
+                    f"a line at the end of {path} has no step",
+                    code="metrics.line",
+                    got=step,
+                    wanted="a whole number",
+                    next_step="restore the file, or remove that line",
+                )
+            return _written_again(step, kind, resume_step=resume_step, again=again)
 
         with writing(path):
             cut_tail(path, beyond=beyond)

@@ -56,7 +56,9 @@ def make_plan(config: RunConfig, *, home: Home) -> Plan:
     corpus_tokens = max(1.0, source_bytes * config.data.split.train / _BYTES_PER_TOKEN)
     rate = matmul_rate(config)
     checkpoint = checkpoint_bytes(config, size)
-    kept = config.checkpoint.keep_last + config.checkpoint.keep_best + 1
+    policy = config.checkpoint
+    for_good = config.train.steps // policy.keep_every if policy.keep_every else 0
+    kept = policy.keep_last + policy.keep_best + for_good + 1
     return Plan(
         parameters=size.parameters,
         source_files=len(inputs),
@@ -82,7 +84,7 @@ def checkpoint_bytes(config: RunConfig, size: ModelSize) -> int:
 
 
 def memory_bytes(config: RunConfig, size: ModelSize) -> int:
-    """Weights, gradients, moments, and what backward keeps of one micro-batch.
+    """Weights, gradients, moments, their copy that is being saved, and what backward keeps.
 
     Activations after Korthikanti et al. (2022) for attention without a stored score matrix; logits
     are held in two precisions and once as a gradient.
@@ -92,7 +94,9 @@ def memory_bytes(config: RunConfig, size: ModelSize) -> int:
     per_layer = 2 * (10 * model.dim + 4 * model.ffn_dim) + 4 * 4 * model.dim
     layers = 2 if config.train.activation_checkpointing else model.layers
     activations = tokens * (layers * per_layer + config.tokenizer.vocab_size * (2 + 4 + 4))
-    return checkpoint_bytes(config, size) + size.bytes_float32 + activations + _PROCESS_BYTES
+    state = checkpoint_bytes(config, size)
+    snapshot = state if config.checkpoint.background else 0
+    return state + snapshot + size.bytes_float32 + activations + _PROCESS_BYTES
 
 
 def matmul_rate(config: RunConfig) -> float:

@@ -22,10 +22,10 @@ def prune_run(
     verified; raises CheckpointLoadError when none can be trusted.
     """
     record = directory.read()
-    own = Retention.of(decode_saved(record["config"]).checkpoint)
+    own = decode_saved(record["config"]).checkpoint
     manager = CheckpointManager(
         directory.checkpoints,
-        policy=dataclasses.replace(own, **policy),
+        policy=Retention.of(dataclasses.replace(own, **policy)),
         owner={"run_id": str(record["run_id"])},
     )
     newest = manager.newest_good(set_aside=not dry_run)

@@ -20,7 +20,7 @@ from codex_ml.core.workers import is_main
 from codex_ml.errors import UsageError
 from codex_ml.interfaces.reporter import Reporter
 from codex_ml.pipeline.context import Request, Work
-from codex_ml.pipeline.parent import find_parent
+from codex_ml.pipeline.parent import Parent, find_parent
 from codex_ml.pipeline.prepare_stage import prepare
 from codex_ml.pipeline.train_stage import asked_of, settle
 from codex_ml.provenance.run_directory import RunDirectory
@@ -67,59 +67,61 @@ def reproduce(
     when the run has no such steps.
     """
     record = directory.read()
-    config = decode_saved(record["config"])
-    work = Work(request=Request(config=config, home=home), reporter=reporter, main=is_main())
-    if not directory.journal.is_file():
-        raise UsageError(
-            f"the run '{directory.name}' has no journal",
-            code="reproduce.steps",
-            next_step="train it first, or restore the file",
-        )
-    recorded = list(read_journal(directory.journal))
+    recorded = _recorded(directory)
     start = _start(directory, from_step, len(recorded))
     first = start.step if start else 0
-    wanted = len(recorded) - first if steps is None else min(steps, len(recorded) - first)
-    if wanted < 1:
+    stretch = recorded[first:] if steps is None else recorded[first : first + steps]
+    if not stretch:
         raise UsageError(
             f"the journal of '{directory.name}' has no step after {first}",
             code="reproduce.steps",
             got=f"{len(recorded)} steps",
             next_step="give --from-step an earlier step",
         )
+    request = Request(config=decode_saved(record["config"]), home=home)
+    work = Work(request=request, reporter=reporter, main=is_main())
     report = settle(work)
     prepare(work)
     assert work.dataset is not None
     verify_directory(work.dataset.directory)
-    resolved = resolve(
-        work.config,
-        vocab_size=work.dataset.tokenizer.vocab_size,
-        before=bool(record["resolved"]["compile"]),
+    resolved = work.resolved = resolve(
+        work.config, vocab_size=work.dataset.tokenizer.vocab_size, before=bool(record["resolved"]["compile"])
     )
     parent = find_parent(work, weights_needed=start is None)
     asked = asked_of(work, resolved, report, parent)
     sharded = work.config.runtime.sharding == "fsdp2"
     with joined(device=torch.device(resolved.device), sharded=sharded) as world:
-        session = build_session(
-            work.config,
-            resolved=resolved,
-            dataset=work.dataset.directory,
-            vocab_size=work.dataset.tokenizer.vocab_size,
-            world=world,
-            initial_weights=parent.weights if parent else None,
-        )
-        if start is not None:
-            restore(session, start)
         kept = {step_of(path): path for path in reversed(list_checkpoints(directory.checkpoints))}
-        runner = _Runner(session, world, kept, work)
-        divergence = runner.compare(recorded[first : first + wanted])
-    return Reproduction(
-        directory.name,
-        first,
-        runner.done,
-        runner.checkpoints,
-        _differences(record["identity"], asked.identity()),
-        divergence,
+        runner = _Runner(_session(work, parent, start, world), world, kept, work)
+        divergence = runner.compare(stretch)
+    environment = _differences(record["identity"], asked.identity())
+    return Reproduction(directory.name, first, runner.done, runner.checkpoints, environment, divergence)
+
+
+def _recorded(directory: RunDirectory) -> list[dict[str, Any]]:
+    if not directory.journal.is_file():
+        raise UsageError(
+            f"the run '{directory.name}' has no journal",
+            code="reproduce.steps",
+            next_step="train it first, or restore the file",
+        )
+    return list(read_journal(directory.journal))
+
+
+def _session(work: Work, parent: Parent | None, start: Checkpoint | None, world: World) -> Session:
+    """The run at the step to start from."""
+    assert work.dataset is not None and work.resolved is not None
+    session = build_session(
+        work.config,
+        resolved=work.resolved,
+        dataset=work.dataset.directory,
+        vocab_size=work.dataset.tokenizer.vocab_size,
+        world=world,
+        initial_weights=parent.weights if parent else None,
     )
+    if start is not None:
+        restore(session, start)
+    return session
 
 
 def _start(directory: RunDirectory, from_step: int | None, recorded: int) -> Checkpoint | None:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -63,8 +64,19 @@ class Room:
 
     def finish(self, name: str, **options: Any) -> tuple[int, dict[str, Any]]:
         """Train to the end: exit code and the JSON of the last line."""
-        out, _ = (process := self.start(name, **options)).communicate(timeout=_WAIT_SECONDS)
+        process = self.start(name, **options)
+        try:
+            out, _ = process.communicate(timeout=_WAIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill(process)
+            return process.returncode, {}
         return process.returncode, json.loads(out.strip().splitlines()[-1]) if out.strip() else {}
+
+    def kill(self, process: subprocess.Popen[str]) -> None:
+        """SIGKILL to the whole group; one that has ended already is fine."""
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
 
     def checkpoints(self, name: str) -> list[Path]:
         return list_checkpoints(self.home / "runs" / name / "checkpoints")
@@ -111,8 +123,7 @@ def _kill(room: Room, expected: str) -> tuple[bool, str]:
     name, step = room.new_name(), room.random.randrange(1, _STEPS - 1)
     process = room.start(name)
     room.until(process, lambda: room.steps(name) >= step)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    room.kill(process)
     return _resumed(room, name, expected, f"killed after step {room.steps(name)}")
 
 
@@ -121,8 +132,7 @@ def _kill_in_save(room: Room, expected: str) -> tuple[bool, str]:
     folder = room.home / "runs" / name / "checkpoints"
     process = room.start(name)
     room.until(process, lambda: any(folder.glob(".tmp-step-*")))
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    room.kill(process)
     return _resumed(room, name, expected, f"{len(room.checkpoints(name))} checkpoints published before")
 
 

@@ -12,7 +12,7 @@ from codex_ml.checkpointing.listing import dangling, rows
 from codex_ml.core.digest import digest_json
 from codex_ml.core.paths import Home
 from codex_ml.core.publish import MANIFEST, read_json, verify_directory
-from codex_ml.errors import CodexError, IntegrityError
+from codex_ml.errors import CodexError, IntegrityError, UsageError
 from codex_ml.provenance.run_directory import OWN_DIGEST, RunDirectory
 from codex_ml.training.journal import journal_heads
 
@@ -32,7 +32,16 @@ class Check:
 
 
 def verify_run(directory: RunDirectory, *, home: Home) -> list[Check]:
-    """Every check of one run, in the order of its making. Raises UsageError when there is no run."""
+    """Every check of one run, in the order of its making.
+
+    Raises UsageError when there is no run, or when a process is changing it.
+    """
+    if directory.busy():
+        raise UsageError(
+            f"another process is working on the run '{directory.name}'",
+            code="run.locked",
+            next_step="wait until it is at rest; `codex-ml checkpoint verify` looks at its checkpoints",
+        )
     try:
         record = directory.read()
     except IntegrityError as error:

@@ -142,6 +142,18 @@ class RunDirectory:
         if record.pop("files", None) is not None:
             self.write(record)
 
+    def busy(self) -> bool:
+        """Whether a process is working on the run right now; also for who may only read it."""
+        lock = self.path / ".lock"
+        if not lock.is_file():
+            return False
+        with lock.open() as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Be the only writer of this run; raises UsageError when another process is."""
@@ -173,10 +185,13 @@ class RunDirectory:
 
 
 def find_run(runs: Path, name: str) -> RunDirectory:
-    """The run *name*. Raises UsageError, with the nearest name, when there is none."""
-    directory = RunDirectory(runs / name)
-    if directory.manifest.is_file():
-        return directory
+    """The run *name*, or the one in the directory *name*, of this or another workspace.
+
+    Raises UsageError, with the nearest name, when there is none.
+    """
+    for directory in (RunDirectory(runs / name), RunDirectory(Path(name).expanduser())):
+        if directory.manifest.is_file():
+            return directory
     raise UsageError(
         f"there is no run '{name}'",
         code="run.missing",
