@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+
+#: How far behind training the work stands in the queue for a core (nice(2)).
+_NICENESS = 15
 
 
 class Background(Generic[T]):
@@ -25,6 +30,7 @@ class Background(Generic[T]):
 
     def _run(self, work: Callable[[], T]) -> None:
         try:
+            _step_back()
             self._result = work()
         except BaseException as error:  # noqa: BLE001 - handed to the caller, whatever it is
             self._failure = error
@@ -43,3 +49,14 @@ class Background(Generic[T]):
         if failure is not None:
             raise failure
         return self._result
+
+
+def _step_back() -> None:
+    """Leave the cores to training: on Linux each thread has a niceness of its own.
+
+    With as many threads as cores, every moment that hashing takes stops the whole step; a save that
+    waits for idle moments costs a third (docs/performance.md). Who waits for it leaves it the cores.
+    """
+    if sys.platform == "linux":
+        own = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, own, max(_NICENESS, os.getpriority(os.PRIO_PROCESS, own)))

@@ -32,8 +32,6 @@ def command(invocation: Invocation, faults: bool, quick: bool, seed: int) -> int
         state = "ok" if outcome.ok else "LOST"
         lines.append(f"{outcome.fault:<42}{state:<6}{outcome.seconds:>8.1f}  {outcome.detail}")
     bad = sum(not outcome.ok for outcome in outcomes)
-    lines.append(
-        f"{bad} of {len(outcomes)} failed" if bad else f"all {len(outcomes)} ended with the same bits"
-    )
+    lines.append(f"{bad} of {len(outcomes)} failed" if bad else f"all {len(outcomes)} came out right")
     invocation.emit({"ok": not bad, "faults": [outcome.as_dict() for outcome in outcomes]}, "\n".join(lines))
     return 1 if bad else 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -185,3 +187,12 @@ def test_any_exception_of_the_work_reaches_the_caller() -> None:
             background.wait()
     background.start(lambda: 7)
     assert background.wait() == 7
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have a niceness of their own on Linux alone")
+def test_the_work_stands_behind_training_in_the_queue_for_a_core() -> None:
+    background: Background[int] = Background()
+    background.start(lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    assert background.wait() == max(15, own)
+    assert os.getpriority(os.PRIO_PROCESS, 0) == own
