@@ -42,12 +42,15 @@ def inside_saves(enter: Callable[[int], None], leave: Callable[[int], None]) -> 
     """Call *enter* and *leave* with the step, in the thread that writes, around each save."""
     from codex_ml.checkpointing import background, manager
 
-    save, run = manager.CheckpointManager.save, background.Background._run
+    run = background.Background._run
     asked: list[int] = []
 
-    def watched_save(self: Any, step: int, **parts: Any) -> Any:
-        asked.append(step)
-        return save(self, step, **parts)
+    def watched(save: Callable[..., Any]) -> Callable[..., Any]:
+        def watched_save(self: Any, step: int, **parts: Any) -> Any:
+            asked.append(step)
+            return save(self, step, **parts)
+
+        return watched_save
 
     def watched_run(self: Any, work: Any) -> None:
         step = asked[-1]
@@ -57,7 +60,8 @@ def inside_saves(enter: Callable[[int], None], leave: Callable[[int], None]) -> 
         finally:
             leave(step)
 
-    manager.CheckpointManager.save = watched_save
+    for name in ("save", "save_shards"):
+        setattr(manager.CheckpointManager, name, watched(getattr(manager.CheckpointManager, name)))
     background.Background._run = watched_run
 
 

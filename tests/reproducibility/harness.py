@@ -75,10 +75,11 @@ def fingerprint(run: Path) -> dict[str, Any]:
     """Everything that must be equal between a disturbed run and one left alone."""
     folder = run / "checkpoints"
     newest = list_checkpoints(folder)[0]
+    digest = _shards_digest if (newest / "shards").is_dir() else _file_digest
     lines = [json.loads(line) for line in (run / "metrics.ndjson").read_text().splitlines()]
     return {
-        "weights": weights_digest(newest / "model.safetensors"),
-        "optimizer": weights_digest(newest / "optimizer.safetensors"),
+        "weights": digest(newest, "model"),
+        "optimizer": digest(newest, "optimizer"),
         "state": read_json(newest / "state.json"),
         "journal": (run / "journal.jsonl").read_bytes(),
         "metrics": [
@@ -90,6 +91,21 @@ def fingerprint(run: Path) -> dict[str, Any]:
         "best": step_of(folder / pointer(folder, "best")),
         "latest": step_of(folder / pointer(folder, "latest")),
     }
+
+
+def _file_digest(checkpoint: Path, part: str) -> str:
+    return weights_digest(checkpoint / f"{part}.safetensors")
+
+
+def _shards_digest(checkpoint: Path, part: str) -> str:
+    """Of the tensors that the shards make up; they must be those that were alive at the save."""
+    from codex_ml.checkpointing.shards import whole_tensors
+    from codex_ml.checkpointing.snapshot import tensors_digest
+
+    found = tensors_digest(whole_tensors(checkpoint / "shards" / part))
+    name = "weights_sha256" if part == "model" else "optimizer_sha256"
+    assert found == read_json(checkpoint / "MANIFEST.json")[name], f"stale shards of {part}"
+    return found
 
 
 def pointer(folder: Path, name: str) -> str:

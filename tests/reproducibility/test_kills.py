@@ -78,14 +78,20 @@ def calls_of_the_save(lab: Lab, template: str, report: Path, *words: str, faults
     return int(report.read_text())
 
 
-@pytest.mark.parametrize("background", ["true", "false"])
-def test_a_kill_at_any_call_of_a_save_leaves_a_good_checkpoint(background: str, tmp_path: Path) -> None:
-    lab = laboratory()
-    words = (f"checkpoint.background={background}",)
-    expected = fingerprint(lab.whole("whole"))
-    template = interrupted_before_a_save(lab, f"before-save-{background}", *words)
+WAYS = {
+    "beside": ("checkpoint.background=true",),
+    "at-once": ("checkpoint.background=false",),
+    "shards": ("train=adamw", "train.schedule.warmup_steps=4", "runtime.sharding=fsdp2"),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_kill_at_any_call_of_a_save_leaves_a_good_checkpoint(way: str, tmp_path: Path) -> None:
+    lab, words = laboratory(), WAYS[way]
+    expected = fingerprint(lab.whole(f"whole-{way}", *words))
+    template = interrupted_before_a_save(lab, f"before-save-{way}", *words)
     calls = calls_of_the_save(lab, template, tmp_path / "calls", *words)
-    with counted("K2 SIGKILL at every I/O call of a save", background=background, calls=calls) as row:
+    with counted("K2 SIGKILL at every I/O call of a save", way=way, calls=calls) as row:
         for number in chosen(list(range(1, calls + 1)), 3):
             name = lab.copy(template)
             done = lab.train(name, *words, faults={"at_io_call": {"n": number, "step": 12}})
@@ -96,7 +102,7 @@ def test_a_kill_at_any_call_of_a_save_leaves_a_good_checkpoint(background: str, 
 
 def test_the_check_sees_a_publish_that_is_not_atomic(tmp_path: Path) -> None:
     lab = laboratory()
-    template = interrupted_before_a_save(lab, "before-save-true")
+    template = interrupted_before_a_save(lab, "before-save-beside")
     taken_out: dict = {"copied_instead_of_renamed": {}}
     calls = calls_of_the_save(lab, template, tmp_path / "calls", faults=taken_out)
     seen = []

@@ -38,6 +38,23 @@ def test_verify_sees_a_changed_byte_anywhere_in_a_run() -> None:
             flip(victim, at, bit)
 
 
+@pytest.mark.parametrize(("at_rest", "faults"), [(True, ["pointer"]), (False, [])])
+def test_a_pointer_behind_is_a_fault_only_in_a_run_at_rest(at_rest: bool, faults: list[str]) -> None:
+    lab = laboratory()
+    if at_rest:
+        lab.whole("whole")
+        name = lab.copy("whole")
+    else:
+        name = lab.new()
+        assert lab.train(name, faults={"signal_after_step": {"steps": [6]}}).code == 75
+    run = RunDirectory(lab.run(name))
+    older = sorted(path.name for path in run.checkpoints.glob("step-*"))[0]
+    (run.checkpoints / "latest").write_text(f"{older}\n")
+    checks = verify_run(run, home=Home(lab.home))
+    assert [check.what for check in checks if check.fault] == faults
+    assert any(f"names {older}" in (check.fault or check.note or "") for check in checks)
+
+
 class Anything(str):
     """Equal to all there is."""
 

@@ -44,17 +44,27 @@ def rows(directory: Path, *, verify: bool, owner: dict[str, str] | None = None) 
 
 
 def dangling(directory: Path) -> list[str]:
-    """Pointers that name no checkpoint, and a ``latest`` that is not the newest; as sentences."""
+    """Pointers that name no checkpoint; as sentences."""
     found = []
     present = [path.name for path in list_checkpoints(directory)]
     for name in ("latest", "best"):
         target = _pointer(directory / name)
         if target is not None and target not in present:
             found.append(f"{directory / name} names no checkpoint: {target!r}")
+    return found
+
+
+def behind(directory: Path) -> str | None:
+    """A ``latest`` that is not the newest, as a sentence.
+
+    A kill between publishing a checkpoint and moving the pointer leaves it so; the next start moves
+    it, and nothing that resumes goes by it.
+    """
+    present = [path.name for path in list_checkpoints(directory)]
     latest = _pointer(directory / "latest")
     if latest in present and latest != present[0]:
-        found.append(f"{directory / 'latest'} names {latest}, and {present[0]} is newer")
-    return found
+        return f"{directory / 'latest'} names {latest}, and {present[0]} is newer"
+    return None
 
 
 def set_aside(directory: Path) -> list[Path]:

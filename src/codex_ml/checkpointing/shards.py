@@ -72,7 +72,7 @@ def consolidate(checkpoint: Checkpoint, folder: Path) -> Path:
         temporary = folder / f".tmp-{uuid.uuid4().hex[:8]}"
         with writing(target):
             folder.mkdir(parents=True, exist_ok=True)
-            write_tensors(temporary, _whole(checkpoint.path / SHARDS / "model"))
+            write_tensors(temporary, whole_tensors(checkpoint.path / SHARDS / "model"))
             fsync_path(temporary)
             temporary.replace(target)
     if (found := weights_digest(target)) != checkpoint.weights:
@@ -85,7 +85,8 @@ def consolidate(checkpoint: Checkpoint, folder: Path) -> Path:
     return target
 
 
-def _whole(directory: Path) -> dict[str, Tensor]:
+def whole_tensors(directory: Path) -> dict[str, Tensor]:
+    """What the shards below *directory* make up, by name, on the host."""
     import torch
     from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader
     from torch.distributed.checkpoint.metadata import TensorStorageMetadata

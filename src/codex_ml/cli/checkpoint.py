@@ -60,7 +60,7 @@ def ls(invocation: Invocation, run: str) -> None:
 def verify(invocation: Invocation, target: str) -> int:
     """Read every byte of the checkpoints of TARGET, a run or one checkpoint directory; exit 3 if bad."""
     from codex_ml.checkpointing.layout import step_of
-    from codex_ml.checkpointing.listing import dangling, rows
+    from codex_ml.checkpointing.listing import behind, dangling, rows
     from codex_ml.checkpointing.reader import open_checkpoint
 
     path = Path(target)
@@ -75,7 +75,9 @@ def verify(invocation: Invocation, target: str) -> int:
     found = rows(directory.checkpoints, verify=True, owner={"run_id": str(directory.read()["run_id"])})
     odd = dangling(directory.checkpoints)
     bad = [row for row in found if row.fault]
+    late = behind(directory.checkpoints)
     lines = [*_lines(found, verified=True), *(f"BAD: {text}" for text in odd)]
+    lines += [f"note: {late}; the next start moves it"] if late else []
     lines.append(f"{len(found) - len(bad)} of {len(found)} checkpoints are good")
     ok = not bad and not odd
     record = {"checkpoints": [row.as_dict() for row in found], "pointers": odd, "ok": ok}

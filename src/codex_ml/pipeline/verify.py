@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from codex_ml.checkpointing.layout import STATE
-from codex_ml.checkpointing.listing import dangling, rows
+from codex_ml.checkpointing.listing import behind, dangling, rows
 from codex_ml.core.digest import digest_json
 from codex_ml.core.paths import Home
 from codex_ml.core.publish import MANIFEST, read_json, verify_directory
@@ -97,6 +97,9 @@ def _journal_and_checkpoints(directory: RunDirectory, record: dict[str, Any]) ->
         yield Check(f"checkpoints/{row.name}", row.fault or _joined(row.path, heads))
     for text in dangling(directory.checkpoints):
         yield Check("pointer", text)
+    if late := behind(directory.checkpoints):
+        # A run at rest has moved it; an interrupted one does when it goes on.
+        yield Check("pointer", late) if "files" in record else Check("pointer", note=late)
     result = record.get("result")
     if result:
         digests = {row.weights_sha256 for row in found}
