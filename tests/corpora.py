@@ -38,6 +38,10 @@ def data_config(source: str = "files", path: Path | str | None = None, **changes
         "min_text_share": 0.0,
         "dedup": "exact",
         "split": split_config(),
+        "format": "text",
+        "template": None,
+        "overlong": "error",
+        "packing": "best_fit",
         "shard_tokens": 1 << 20,
     }
     return DataConfig(**(values | changes))

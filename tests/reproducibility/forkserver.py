@@ -55,6 +55,22 @@ def warm() -> None:
     train_stage.git_state = lambda _: {"commit": "0" * 40, "dirty": False}
 
 
+@functools.cache
+def warm_tuning() -> None:
+    """Import what fine-tuning imports late; the first trial that fine-tunes asks for it."""
+    import accelerate
+    import peft
+    from transformers import AutoTokenizer, GenerationConfig, Trainer  # noqa: F401
+
+    import codex_ml.modeling.codex_model_loader
+    import codex_ml.modeling.lora  # noqa: F401
+
+    assert accelerate
+    assert peft
+    gc.collect()
+    gc.freeze()
+
+
 def train(request: dict[str, Any], config: RunConfig) -> dict[str, Any]:
     """One training call in this process."""
     resume = request.get("resume_from")
@@ -105,6 +121,8 @@ def start(request: dict[str, Any], pipes: dict[int, int]) -> dict[str, Any]:
         config: RunConfig | CodexError = composed(tuple(request["words"]))
     except CodexError as error:
         config = error
+    if request.get("tuning"):
+        warm_tuning()
     reading, answer = os.pipe()
     pid = os.fork()
     if pid == 0:

@@ -17,6 +17,7 @@ COMMANDS = {
     "doctor": "doctor",
     "eval": "evaluate",
     "generate": "generate",
+    "model": "model",
     "pipeline": "pipeline",
     "reproduce": "reproduce",
     "runs": "runs",

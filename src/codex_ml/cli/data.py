@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from codex_ml.cli.common import Invocation, common_options, config_options
 if TYPE_CHECKING:
     from codex_ml.data.inspect import RowView
     from codex_ml.data.prepare import DatasetRef
+    from codex_ml.data.sft.prepare import SamplesRef
     from codex_ml.data.stats import DatasetStats
 
 
@@ -26,7 +28,13 @@ def command() -> None:
 @config_options
 def prepare(invocation: Invocation, overrides: tuple[str, ...], config_dir: Path | None) -> None:
     """Clean, deduplicate, split, tokenize and pack; found at once when already in the store."""
+    from codex_ml.cli import samples
+    from codex_ml.data.sft.prepare import SamplesRef
+
     dataset = _dataset(invocation, overrides, config_dir)
+    if isinstance(dataset, SamplesRef):
+        invocation.emit(*samples.prepared(dataset))
+        return
     splits = {
         name: {"rows": split.rows, "tokens": split.tokens, "bytes": split.bytes, "documents": split.documents}
         for name, split in ((name, dataset.split(name)) for name in ("train", "validation", "test"))
@@ -53,9 +61,15 @@ def prepare(invocation: Invocation, overrides: tuple[str, ...], config_dir: Path
 @click.option("--groups", type=click.IntRange(1), default=10, show_default=True, help="Largest groups shown.")
 def stats(invocation: Invocation, overrides: tuple[str, ...], config_dir: Path | None, groups: int) -> None:
     """What the dataset is made of: languages, groups, and every reason for a dropped document."""
+    from codex_ml.cli import samples
+    from codex_ml.data.sft.prepare import SamplesRef
     from codex_ml.data.stats import dataset_stats
 
-    found = dataset_stats(_dataset(invocation, overrides, config_dir), groups=groups)
+    dataset = _dataset(invocation, overrides, config_dir)
+    if isinstance(dataset, SamplesRef):
+        invocation.emit(*samples.stats(dataset))
+        return
+    found = dataset_stats(dataset, groups=groups)
     invocation.emit(dataclasses.asdict(found), _stats_text(found))
 
 
@@ -75,24 +89,27 @@ def inspect(
     row: int,
     tokens: bool,
 ) -> None:
-    """Show one packed row: its documents, its tokens, and where a document ends."""
+    """Show one packed row: its documents or samples, what of it is trained, and where each ends."""
+    from codex_ml.cli import samples
     from codex_ml.data.inspect import inspect_row
+    from codex_ml.data.sft.prepare import SamplesRef
 
-    view = inspect_row(_dataset(invocation, overrides, config_dir), split=split, row=row)
+    dataset = _dataset(invocation, overrides, config_dir)
+    if isinstance(dataset, SamplesRef):
+        colour = sys.stdout.isatty() and not invocation.as_json
+        invocation.emit(*samples.row(dataset, split=split, row=row, tokens=tokens, colour=colour))
+        return
+    view = inspect_row(dataset, split=split, row=row)
     invocation.emit(dataclasses.asdict(view), _row_text(view, tokens=tokens))
 
 
-def _dataset(invocation: Invocation, overrides: tuple[str, ...], config_dir: Path | None) -> DatasetRef:
-    from codex_ml.data.prepare import prepare_dataset
+def _dataset(
+    invocation: Invocation, overrides: tuple[str, ...], config_dir: Path | None
+) -> DatasetRef | SamplesRef:
+    from codex_ml.data.select import prepare_for
 
     config = invocation.compose(overrides, config_dir).config
-    return prepare_dataset(
-        config.data,
-        tokenizer_cfg=config.tokenizer,
-        context=config.model.context,
-        home=invocation.home,
-        progress=invocation.reporter().progress,
-    )
+    return prepare_for(config, home=invocation.home, progress=invocation.reporter().progress)
 
 
 def _stats_text(found: DatasetStats) -> str:

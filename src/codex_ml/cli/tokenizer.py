@@ -13,6 +13,7 @@ from codex_ml.cli.common import Invocation, common_options, config_options
 
 if TYPE_CHECKING:
     from codex_ml.data.corpus import CorpusRef
+    from codex_ml.interfaces.tokenizer import TokenizerAdapter
     from codex_ml.tokenization.evaluate import TokenizerReport
     from codex_ml.tokenization.store import TokenizerRef
 
@@ -60,11 +61,12 @@ def evaluate(
 @click.argument("directory", type=click.Path(path_type=Path))
 @click.argument("text")
 def encode(invocation: Invocation, directory: Path, text: str) -> None:
-    """Token ids of TEXT (- reads standard input) under the tokenizer in DIRECTORY."""
-    from codex_ml.tokenization.hf_tokenizer import HFTokenizerAdapter
+    """Token ids of TEXT (- reads standard input) under the tokenizer in DIRECTORY.
 
+    DIRECTORY holds a tokenizer.json, or a SentencePiece model.
+    """
     content = sys.stdin.read() if text == "-" else text
-    ids = HFTokenizerAdapter(directory).encode(content)
+    ids = _open(directory).encode(content)
     invocation.emit({"ids": ids, "tokens": len(ids)}, " ".join(map(str, ids)))
 
 
@@ -75,9 +77,8 @@ def encode(invocation: Invocation, directory: Path, text: str) -> None:
 def decode(invocation: Invocation, directory: Path, ids: tuple[int, ...]) -> None:
     """The text of token IDS under the tokenizer in DIRECTORY."""
     from codex_ml.errors import DataError
-    from codex_ml.tokenization.hf_tokenizer import HFTokenizerAdapter
 
-    tokenizer = HFTokenizerAdapter(directory)
+    tokenizer = _open(directory)
     unknown = [token for token in ids if token >= tokenizer.vocab_size]
     if unknown:
         raise DataError(
@@ -88,6 +89,18 @@ def decode(invocation: Invocation, directory: Path, ids: tuple[int, ...]) -> Non
         )
     text = tokenizer.decode(list(ids))
     invocation.emit({"text": text}, text)
+
+
+def _open(directory: Path) -> TokenizerAdapter:
+    """The tokenizer in *directory*: SentencePiece where its model stands alone, else Hugging Face."""
+    from codex_ml.tokenization.hf_tokenizer import TOKENIZER_JSON, HFTokenizerAdapter
+    from codex_ml.tokenization.sentencepiece_adapter import SentencePieceAdapter
+    from codex_ml.tokenization.sentencepiece_model import find_model
+
+    # Llama's directories hold both kinds for the same tokens; tokenizer.json is read faster.
+    if not (directory / TOKENIZER_JSON).is_file() and find_model(directory) is not None:
+        return SentencePieceAdapter(directory)
+    return HFTokenizerAdapter(directory)
 
 
 def _prepare(

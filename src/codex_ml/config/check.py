@@ -18,6 +18,8 @@ _NEEDS_PATH = {
 
 
 _MOST_THREADS = 1024
+#: The 256 bytes and the special tokens of every tokenizer trained here, and some merges.
+_LEAST_VOCABULARY = 264
 
 
 def check_config(config: RunConfig) -> None:
@@ -26,6 +28,9 @@ def check_config(config: RunConfig) -> None:
     _check_model(config)
     _check_training(config)
     _check_data(config)
+    _check_tokenizer(config)
+    _check_engine(config)
+    _check_samples(config)
 
 
 def _refuse(what: str, *, code: str, got: str, wanted: str, next_step: str | None = None) -> None:
@@ -43,8 +48,40 @@ def _check_names(config: RunConfig) -> None:
         registry_for("eval_tasks").check(task)
 
 
+#: Keys of the shape of a new model -> what is too little for one.
+_SHAPE = {"layers": 0, "dim": 7, "heads": 0, "kv_heads": 0, "ffn_dim": 7, "rope_theta": 1, "norm_eps": 0}
+_BROUGHT = (*_SHAPE, "tie_embeddings", "dropout", "init_std")
+
+
 def _check_model(config: RunConfig) -> None:
     model = config.model
+    if model.name == "pretrained":
+        _check_pretrained(config)
+        return
+    if model.path is not None:
+        _refuse(
+            f"model.name={model.name} is a new model and takes no weights",
+            code="config.model-path",
+            got=f"model.path={model.path}",
+            wanted="model=pretrained with model.path, or train.init_from=RUN for a run's weights",
+        )
+    if model.lora.r or model.lora.path is not None or model.quantize != "none":
+        _refuse(
+            "an adapter stands on weights that exist",
+            code="config.lora-base",
+            got=f"model.name={model.name} model.lora.r={model.lora.r}",
+            wanted="model=pretrained model.path=DIR",
+            next_step="give the weights, or set model.lora.r=0",
+        )
+    for name, above in _SHAPE.items():
+        value = float(getattr(model, name))
+        if value <= above:
+            _refuse(
+                f"model.{name} is too small for a model",
+                code="config.shape",
+                got=f"model.{name}={value:g}",
+                wanted=f"more than {above:g}",
+            )
     if model.dim % model.heads:
         _refuse(
             "model.heads must divide model.dim",
@@ -68,6 +105,114 @@ def _check_model(config: RunConfig) -> None:
             got=f"model.dim/model.heads={model.dim // model.heads}",
             wanted="an even number",
             next_step=f"try model.dim={2 * model.heads * max(1, model.dim // (2 * model.heads))}",
+        )
+
+
+def _check_pretrained(config: RunConfig) -> None:
+    model, lora = config.model, config.model.lora
+    if model.path is None:
+        _refuse(
+            "model.name=pretrained needs weights",
+            code="config.model-path",
+            got="model.path=null",
+            wanted="a Hugging Face directory, a GGUF file or an export",
+            next_step="add model.path=DIR",
+        )
+    if config.train.init_from is not None:
+        _refuse(
+            "fine-tuning starts from model.path",
+            code="config.pretrained-init",
+            got=f"train.init_from={config.train.init_from}",
+            wanted="model.path=runs/NAME/export, or model.lora.path=runs/NAME/export/adapter",
+        )
+    given = [name for name in _BROUGHT if getattr(model, name)]
+    if given:
+        _refuse(
+            "pretrained weights bring their shape",
+            code="config.pretrained-shape",
+            got=f"model.{given[0]}={getattr(model, given[0])}",
+            wanted=f"model.{given[0]}=0",
+            next_step="leave these keys as model=pretrained has them",
+        )
+    if model.quantize != "none" and not lora.r:
+        _refuse(
+            "weights of 4 bits cannot be trained themselves",
+            code="config.quantize",
+            got=f"model.quantize={model.quantize} model.lora.r=0",
+            wanted="an adapter: model.lora.r > 0",
+        )
+    pattern = [target for target in lora.targets if target.startswith("regex:") or target == "all-linear"]
+    if pattern and len(lora.targets) > 1:
+        _refuse(
+            "model.lora.targets is all-linear, one pattern, or a list of names",
+            code="config.lora-targets",
+            got=", ".join(lora.targets),
+            wanted=f"[{pattern[0]}] alone",
+        )
+    if config.runtime.sharding != "none":
+        _refuse(
+            "pretrained models are not sharded",
+            code="config.pretrained-sharding",
+            got=f"runtime.sharding={config.runtime.sharding}",
+            wanted="runtime.sharding=none",
+        )
+    if config.train.optimizer.name == "muon" and lora.r:
+        _refuse(
+            "Muon is for whole matrices, not for the factors of an adapter",
+            code="config.lora-muon",
+            got=f"train.optimizer.name=muon model.lora.r={lora.r}",
+            wanted="train.optimizer.name=adamw",
+            next_step="add train=sft",
+        )
+
+
+def _check_engine(config: RunConfig) -> None:
+    if config.train.engine == "native":
+        return
+    wanted = (
+        ("model.name", config.model.name, "pretrained"),
+        ("train.optimizer.name", config.train.optimizer.name, "adamw"),
+        ("train.guard.action", config.train.guard.action, "stop"),
+        ("runtime.determinism", config.runtime.determinism, "exact"),
+    )
+    for key, got, one in wanted:
+        if got != one:
+            _refuse(
+                f"train.engine=hf does not do {key}={got}",
+                code="config.engine",
+                got=f"{key}={got}",
+                wanted=f"{key}={one}, or train.engine=native",
+            )
+
+
+def _check_tokenizer(config: RunConfig) -> None:
+    tokenizer = config.tokenizer
+    given = tokenizer.path or config.model.path
+    if tokenizer.vocab_size < _LEAST_VOCABULARY and not (given and tokenizer.vocab_size == 0):
+        _refuse(
+            "tokenizer.vocab_size is too small to train a tokenizer",
+            code="config.vocab",
+            got=f"tokenizer.vocab_size={tokenizer.vocab_size}",
+            wanted=f"at least {_LEAST_VOCABULARY}, or 0 where tokenizer.path or model.path gives one",
+        )
+
+
+def _check_samples(config: RunConfig) -> None:
+    data, answers = config.data, config.objective.name == "sft"
+    if answers != (data.format != "text"):
+        _refuse(
+            "answers alone are trained by objective=sft, on samples; whole documents by objective=lm",
+            code="config.format",
+            got=f"objective.name={config.objective.name} data.format={data.format}",
+            wanted="objective=sft with data=samples, or objective=lm with data.format=text",
+        )
+    if answers and config.model.name != "pretrained":
+        _refuse(
+            "samples are for a model that exists",
+            code="config.sft-model",
+            got=f"model.name={config.model.name} data.format={data.format}",
+            wanted="model=pretrained model.path=DIR",
+            next_step="export a run of yours and give its export/ as model.path",
         )
 
 

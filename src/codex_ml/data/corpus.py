@@ -25,9 +25,9 @@ from codex_ml.interfaces.progress import Progress
 from codex_ml.registry import registry_for
 
 DROPPED_FILE = "dropped.parquet"
-#: Keys that do not decide the content: where it lies and how it is cut into files. A revision is
-#: named by the commit that it resolves to.
-_NOT_CONTENT = ("path", "shard_tokens", "revision")
+#: Keys that do not decide the content: where it lies and how it is cut into files, and those of
+#: samples. A revision is named by the commit that it resolves to.
+_NOT_CONTENT = ("path", "shard_tokens", "revision", "format", "template", "overlong", "packing")
 
 
 @dataclass(frozen=True)

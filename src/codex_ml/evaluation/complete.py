@@ -32,7 +32,7 @@ def complete_text(
     device = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
     done = complete(
         target.load_model(device=device),
-        [tokenizer.eos_id, *tokenizer.encode(prompt)],
+        target.prompt_ids(prompt),
         samples=1,
         max_tokens=max_tokens,
         temperature=temperature,

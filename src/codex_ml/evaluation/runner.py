@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,8 @@ from codex_ml.config.keys import to_dict
 from codex_ml.config.schema import EvalConfig
 from codex_ml.core.digest import digest_json
 from codex_ml.core.publish import read_json, write_json
-from codex_ml.data.packed import PackedSplit
 from codex_ml.data.prepare import DatasetRef
+from codex_ml.data.sft.prepare import SamplesRef
 from codex_ml.errors import DataError, IntegrityError
 from codex_ml.evaluation.target import Target
 from codex_ml.evaluation.task import EvalContext, Measured
@@ -57,10 +57,21 @@ def _stored(file: Path) -> dict[str, Measured] | None:
         return None
 
 
+def _texts(dataset: DatasetRef | SamplesRef, split: str) -> Iterator[bytes]:
+    """The documents themselves, for tasks that read them."""
+    if isinstance(dataset, SamplesRef):
+        raise DataError(
+            "this task reads whole documents, and the data are samples",
+            code="eval.samples",
+            wanted="eval.tasks=[lm]",
+        )
+    return (document.text.encode() for document in dataset.corpus.documents(split))
+
+
 def evaluate(
     target: Target,
     *,
-    dataset: DatasetRef,
+    dataset: DatasetRef | SamplesRef,
     split: str,
     tasks: Sequence[str],
     cfg: EvalConfig,
@@ -87,7 +98,8 @@ def evaluate(
     kept = _stored(file) if file is not None and file.is_file() else None
     if kept is not None:
         return Evaluation(kept, question, split, dataset.digest, fresh=False)
-    if PackedSplit.open(dataset.directory, split).eval_rows() == 0:
+    rows = dataset.split(split)
+    if rows.eval_rows() == 0:
         raise DataError(
             f"the split '{split}' has no rows",
             code="eval.empty",
@@ -97,8 +109,8 @@ def evaluate(
     context = EvalContext(
         model=target.load_model(device=device),
         tokenizer=target.load_tokenizer(),
-        split=PackedSplit.open(dataset.directory, split),
-        texts=lambda: (document.text.encode() for document in dataset.corpus.documents(split)),
+        split=rows,
+        texts=lambda: _texts(dataset, split),
         cfg=cfg,
         seed=target.config.seed,
         device=device,
@@ -108,6 +120,6 @@ def evaluate(
     for name in tasks:
         metrics |= registry_for("eval_tasks").get(name)(context)
     if file is not None:
-        rows = {name: asdict(measured) for name, measured in metrics.items()}
-        write_json(file, {"asked": asked, "question": question, "metrics": rows})
+        found = {name: asdict(measured) for name, measured in metrics.items()}
+        write_json(file, {"asked": asked, "question": question, "metrics": found})
     return Evaluation(metrics, question, split, dataset.digest, fresh=True)

@@ -14,12 +14,18 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from codex_ml.data.packed import PackedSplit
+from codex_ml.data.sft.rows import SampleSplit
 from codex_ml.interfaces.progress import Progress
 from codex_ml.interfaces.workers import Workers
+from codex_ml.modeling.decoder import Decoder
+from codex_ml.modeling.pretrained import IGNORE, Pretrained
 
-#: (inputs_BT, labels_BT) -> (negative log-likelihood sums_B, hits_B, counts_B), labels -100 ignored
-RowScorer = Callable[[Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
-IGNORE = -100
+Split = PackedSplit | SampleSplit
+#: (inputs_BT, labels_BT, positions_BT or None) -> (negative log-likelihood sums_B, hits_B, counts_B),
+#: labels -100 ignored
+RowScorer = Callable[[Tensor, Tensor, Tensor | None], tuple[Tensor, Tensor, Tensor]]
+#: Trained positions whose logits are alive at once.
+_CHUNK = 256
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,10 @@ class SplitScore:
 def row_scorer(logits_of: Callable[[Tensor], Tensor]) -> RowScorer:
     """Build a scorer from a function inputs_BT -> logits_BTV."""
 
-    def score(inputs_BT: Tensor, labels_BT: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def score(
+        inputs_BT: Tensor, labels_BT: Tensor, positions_BT: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        assert positions_BT is None  # rows of one text
         logits_BTV = logits_of(inputs_BT).float()
         nll_BT = F.cross_entropy(
             logits_BTV.flatten(0, 1), labels_BT.flatten(), ignore_index=IGNORE, reduction="none"
@@ -56,10 +65,36 @@ def row_scorer(logits_of: Callable[[Tensor], Tensor]) -> RowScorer:
     return score
 
 
+def answer_scorer(model: Pretrained) -> RowScorer:
+    """A scorer that computes logits for the trained positions alone, some at a time."""
+
+    def score(
+        inputs_BT: Tensor, labels_BT: Tensor, positions_BT: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        hidden_BTD = model.trunk(inputs_BT, positions_BT)
+        counted_BT = labels_BT != IGNORE
+        nll_BT = torch.zeros(labels_BT.shape, dtype=torch.float64, device=labels_BT.device)
+        hits_BT = torch.zeros_like(counted_BT)
+        for place_C2 in torch.split(counted_BT.nonzero(), _CHUNK):
+            row, column = place_C2.unbind(1)
+            logits_CV = model.head(hidden_BTD[row, column]).float()
+            labels_C = labels_BT[row, column]
+            nll_BT[row, column] = F.cross_entropy(logits_CV, labels_C, reduction="none").double()
+            hits_BT[row, column] = logits_CV.argmax(-1) == labels_C
+        return nll_BT.sum(1), hits_BT.sum(1), counted_BT.sum(1)
+
+    return score
+
+
+def scorer_of(model: Decoder | Pretrained) -> RowScorer:
+    """How the rows of a model are scored."""
+    return answer_scorer(model) if isinstance(model, Pretrained) else row_scorer(model)
+
+
 @torch.no_grad()
 def score_split(
     scorer: RowScorer,
-    split: PackedSplit,
+    split: Split,
     *,
     batch_size: int,
     max_rows: int,
@@ -82,8 +117,8 @@ def score_split(
     for turn in range(0, wanted, batch_size * size):
         before_batch()
         part = indices[turn + rank * batch_size :][:batch_size]  # empty for who has nothing left to do
-        inputs_BT, labels_BT = _padded_batch(split, part, batch_size=batch_size, device=device)
-        columns = [values_B.tolist() for values_B in scorer(inputs_BT, labels_BT)]
+        batch = _padded_batch(split, part, batch_size=batch_size, device=device)
+        columns = [values_B.tolist() for values_B in scorer(*batch)]
         own.extend(zip(*columns, strict=True))
         if progress is not None:
             progress(min(wanted, turn + batch_size * size), wanted, "evaluation rows")
@@ -102,11 +137,26 @@ def _in_turns(
 
 
 def _padded_batch(
-    split: PackedSplit, indices: np.ndarray, *, batch_size: int, device: torch.device
-) -> tuple[Tensor, Tensor]:
+    split: Split, indices: np.ndarray, *, batch_size: int, device: torch.device
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    if isinstance(split, SampleSplit):
+        return _padded_samples(split, indices, batch_size=batch_size, device=device)
     raw, valid = split.eval_batch(indices)
     missing = batch_size - len(indices)
     tokens = np.pad(raw.astype(np.int64), ((0, missing), (0, 0)))
     mask = np.pad(valid, ((0, missing), (0, 0)))
     labels = np.where(mask, tokens[:, 1:], IGNORE)
-    return torch.from_numpy(tokens[:, :-1].copy()).to(device), torch.from_numpy(labels).to(device)
+    return torch.from_numpy(tokens[:, :-1].copy()).to(device), torch.from_numpy(labels).to(device), None
+
+
+def _padded_samples(
+    split: SampleSplit, indices: np.ndarray, *, batch_size: int, device: torch.device
+) -> tuple[Tensor, Tensor, Tensor]:
+    inputs, labels, positions = (torch.from_numpy(part) for part in split.batch(indices))
+    missing = (0, 0, 0, batch_size - len(indices))
+    filled = torch.arange(split.context, dtype=positions.dtype).expand(batch_size - len(indices), -1)
+    return (
+        F.pad(inputs, missing, value=split.pad_id).to(device),
+        F.pad(labels, missing, value=IGNORE).to(device),
+        torch.cat([positions, filled]).to(device),
+    )

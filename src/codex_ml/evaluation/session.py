@@ -10,7 +10,7 @@ import torch
 
 from codex_ml.config.check import check_config
 from codex_ml.core.paths import Home
-from codex_ml.data.prepare import prepare_dataset
+from codex_ml.data.select import prepare_for
 from codex_ml.evaluation.runner import Evaluation, evaluate
 from codex_ml.evaluation.target import Target, find_target
 from codex_ml.interfaces.reporter import Reporter
@@ -42,9 +42,8 @@ def evaluate_target(
     data = config.data if data_path is None else dataclasses.replace(config.data, path=str(data_path))
     check_config(dataclasses.replace(config, data=data))
     tokenizer = dataclasses.replace(config.tokenizer, path=str(target.tokenizer))
-    dataset = prepare_dataset(
-        data, tokenizer_cfg=tokenizer, context=config.model.context, home=home, progress=reporter.progress
-    )
+    asked = dataclasses.replace(config, data=data, tokenizer=tokenizer)
+    dataset = prepare_for(asked, home=home, progress=reporter.progress)
     result = evaluate(
         target,
         dataset=dataset,

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from codex_ml.checkpointing.fit import check_weights
 from codex_ml.checkpointing.layout import MODEL, step_of
-from codex_ml.checkpointing.reader import newest_good, open_checkpoint
+from codex_ml.checkpointing.reader import newest_good, open_checkpoint, read_tensors
 from codex_ml.checkpointing.shards import consolidate
 from codex_ml.config.schema import RunConfig
 from codex_ml.config.validate import decode_saved
@@ -17,6 +19,8 @@ from codex_ml.core.paths import Home
 from codex_ml.core.publish import read_json, verify_directory
 from codex_ml.errors import IntegrityError, UsageError, did_you_mean
 from codex_ml.modeling.decoder import Decoder
+from codex_ml.modeling.pretrained import Pretrained
+from codex_ml.modeling.pretrained_load import load_pretrained
 from codex_ml.provenance.run_directory import RunDirectory, list_runs
 from codex_ml.tokenization.hf_tokenizer import HFTokenizerAdapter
 
@@ -39,14 +43,42 @@ class Target:
     dataset_digest: str
     dtype: str
 
-    def load_model(self, *, device: torch.device) -> Decoder:
+    @property
+    def pretrained(self) -> bool:
+        """Whether the weights began as someone's model, which has its own way to begin a text."""
+        return self.config.model.name == "pretrained"
+
+    def load_model(self, *, device: torch.device) -> Decoder | Pretrained:
         """The model with its weights, in evaluation mode."""
         from safetensors.torch import load_file
 
         dtype = torch.bfloat16 if self.dtype == "bfloat16" else torch.float32
+        if self.pretrained:
+            return self._load_pretrained(device=device, dtype=dtype)
         model = Decoder(self.config.model, vocab_size=self.vocab_size, compute_dtype=dtype)
         model.load_state_dict(load_file(self.weights))
         return model.to(device).eval()
+
+    def _load_pretrained(self, *, device: torch.device, dtype: torch.dtype) -> Pretrained:
+        """An export stands alone; a checkpoint holds what was trained, over the base of its run."""
+        cfg, config = self.config.model, self.config
+        if self.kind == "export":
+            cfg = dataclasses.replace(cfg, lora=dataclasses.replace(cfg.lora, r=0, path=None))
+            base = self.path
+        else:
+            assert cfg.path is not None
+            base = Path(cfg.path).expanduser()
+        loaded = load_pretrained(base, cfg=cfg, device=str(device), compute_dtype=dtype, seed=config.seed)
+        if self.kind != "export":
+            tensors = read_tensors(self.weights)
+            check_weights(loaded.model, tensors)
+            loaded.model.load_tensors(tensors)
+        return loaded.model.eval()
+
+    def prompt_ids(self, text: str) -> list[int]:
+        """The tokens of a prompt: documents of a model made here begin with the end token before."""
+        tokenizer = self.load_tokenizer()
+        return tokenizer.encode(text) if self.pretrained else [tokenizer.eos_id, *tokenizer.encode(text)]
 
     def load_tokenizer(self) -> HFTokenizerAdapter:
         return HFTokenizerAdapter(self.tokenizer)

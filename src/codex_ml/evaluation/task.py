@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import torch
 
 from codex_ml.config.schema import EvalConfig
-from codex_ml.data.packed import PackedSplit
+from codex_ml.evaluation.score import Split
 from codex_ml.interfaces.reporter import Reporter
 from codex_ml.modeling.decoder import Decoder
+from codex_ml.modeling.pretrained import Pretrained
 from codex_ml.tokenization.hf_tokenizer import HFTokenizerAdapter
 
 
@@ -18,9 +19,9 @@ from codex_ml.tokenization.hf_tokenizer import HFTokenizerAdapter
 class EvalContext:
     """A model, a held-out split and its documents."""
 
-    model: Decoder
+    model: Decoder | Pretrained
     tokenizer: HFTokenizerAdapter
-    split: PackedSplit
+    split: Split
     texts: Callable[[], Iterator[bytes]]
     cfg: EvalConfig
     seed: int

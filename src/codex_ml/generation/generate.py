@@ -12,8 +12,8 @@ import torch
 
 from codex_ml.errors import DataError
 from codex_ml.generation.sampling import next_tokens
-from codex_ml.modeling.cache import KeyValueCache
 from codex_ml.modeling.decoder import Decoder
+from codex_ml.modeling.pretrained import Pretrained
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Completion:
 
 @torch.no_grad()
 def complete(
-    model: Decoder,
+    model: Decoder | Pretrained,
     prompt: Sequence[int],
     *,
     samples: int,
@@ -41,25 +41,23 @@ def complete(
     The end token is not part of a completion. Stops at *max_tokens* or where the context is full.
     Raises DataError for an empty prompt or one that leaves no room.
     """
-    room = model.cfg.context - len(prompt)
+    room = model.context - len(prompt)
     if not prompt or room < 1:
         raise DataError(
             "the prompt does not fit the model",
             code="generate.prompt",
             got=f"{len(prompt)} tokens",
-            wanted=f"1 to {model.cfg.context - 1} tokens (model.context={model.cfg.context})",
+            wanted=f"1 to {model.context - 1} tokens (model.context={model.context})",
             next_step="shorten the prompt",
         )
     device = next(model.parameters()).device
-    cache = KeyValueCache(model.cfg, batch=samples, dtype=model.compute_dtype, device=device)
+    feed = model.decoding(batch=samples)
     tokens_BT = torch.tensor([list(prompt)] * samples, dtype=torch.int64, device=device)
     rows: list[list[int]] = [[] for _ in range(samples)]
     ended = [False] * samples
     for position in range(min(max_tokens, room)):
-        logits_BTV = model(tokens_BT, cache=cache)
-        cache.advance(tokens_BT.shape[1])
         next_B = next_tokens(
-            logits_BTV[:, -1], temperature=temperature, top_p=top_p, seed=seed, sample=0, position=position
+            feed(tokens_BT), temperature=temperature, top_p=top_p, seed=seed, sample=0, position=position
         )
         for row, token in enumerate(next_B.tolist()):
             if not ended[row] and token == end:

@@ -9,7 +9,7 @@ width, V vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -177,6 +177,31 @@ class Decoder(nn.Module):
         cos_TE, sin_TE = rotary_tables(cfg)
         self.register_buffer("cos_TE", cos_TE, persistent=False)
         self.register_buffer("sin_TE", sin_TE, persistent=False)
+
+    @property
+    def context(self) -> int:
+        """The longest sequence."""
+        return self.cfg.context
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Every weight by name; a sharded model gives its parts."""
+        return self.state_dict()
+
+    def load_tensors(self, tensors: Mapping[str, Tensor]) -> None:
+        """Put back what `tensors` gave."""
+        self.load_state_dict(tensors)
+
+    def decoding(self, *, batch: int) -> Callable[[Tensor], Tensor]:
+        """A function from the next tokens of *batch* texts (B x T) to the logits after them (B x V)."""
+        device = self.model.embed_tokens.weight.device
+        cache = KeyValueCache(self.cfg, batch=batch, dtype=self.compute_dtype, device=device)
+
+        def feed(tokens_BT: Tensor) -> Tensor:
+            logits_BTV: Tensor = self(tokens_BT, cache=cache)
+            cache.advance(tokens_BT.shape[1])
+            return logits_BTV[:, -1]
+
+        return feed
 
     def reset_positions(self, device: torch.device) -> None:
         """Compute the rotary tables anew; they are in no checkpoint."""

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from codex_ml.config.schema import ModelConfig
-from codex_ml.modeling.size import model_size
-
 
 def model_card(facts: Mapping[str, Any]) -> str:
     """Markdown with Hugging Face's YAML header, from the facts of the export."""
     config, inputs = facts["config"], facts["inputs"]
-    model = ModelConfig(**config["model"])
-    size = model_size(model, vocab_size=inputs["vocab_size"])
+    base = inputs.get("base_weights")
+    how = "trained from scratch" if base is None else "fine-tuned from existing weights"
+    under = "" if base is None else f"| base weights | `{base}` |\n"
     figures = "\n".join(f"| {name} | {value:.4f} |" for name, value in facts["metrics"].items())
     return f"""---
 library_name: transformers
@@ -23,7 +21,7 @@ tags: [code, codex-ml]
 
 # {facts["run"]}
 
-A code language model of {size.parameters:,} parameters, trained from scratch by codex-ml on the data
+A code language model of {facts["parameters"]:,} parameters, {how} by codex-ml on the data
 source `{config["data"]["source"]}`.
 
 | measured on held-out data | value |
@@ -44,7 +42,7 @@ tokenizer = AutoTokenizer.from_pretrained("export")
 | what | digest or value |
 |---|---|
 | weights | `{facts["weights_sha256"]}` |
-| dataset | `{inputs["dataset"]}` |
+{under}| dataset | `{inputs["dataset"]}` |
 | tokenizer | `{inputs["tokenizer"]}` |
 | code of codex-ml | `{inputs["code"]}` |
 | run | `{facts["run_id"]}` |

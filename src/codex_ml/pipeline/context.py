@@ -13,8 +13,10 @@ from codex_ml.provenance.run_directory import RunDirectory
 
 if TYPE_CHECKING:
     from codex_ml.data.prepare import DatasetRef
+    from codex_ml.data.sft.prepare import SamplesRef
     from codex_ml.evaluation.runner import Evaluation
     from codex_ml.evaluation.target import Target
+    from codex_ml.pipeline.base import Base
     from codex_ml.training.engines.native import TrainOutcome
     from codex_ml.training.resolve import ResolvedRun
 
@@ -43,7 +45,8 @@ class Work:
 
     request: Request
     reporter: Reporter
-    dataset: DatasetRef | None = None
+    dataset: DatasetRef | SamplesRef | None = None
+    base: Base | None = None
     resolved: ResolvedRun | None = None
     record: dict[str, Any] = field(default_factory=dict)
     outcome: TrainOutcome | None = None

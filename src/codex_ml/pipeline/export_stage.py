@@ -8,8 +8,10 @@ from codex_ml.checkpointing.retention import remove
 from codex_ml.core.publish import MANIFEST, read_json, staged, verify_directory
 from codex_ml.errors import IntegrityError
 from codex_ml.modeling.export import write_export
+from codex_ml.modeling.size import model_size
 from codex_ml.pipeline.card import model_card
 from codex_ml.pipeline.context import Work
+from codex_ml.pipeline.export_pretrained import write_pretrained
 
 
 def export(work: Work) -> None:
@@ -22,7 +24,6 @@ def export(work: Work) -> None:
         if _current(work, meta):
             return
         remove(directory)
-    tokenizer = target.load_tokenizer()
     facts = {
         "format": 1,
         "run": target.run_name,
@@ -33,8 +34,13 @@ def export(work: Work) -> None:
         "resolved": work.record["resolved"],
         "inputs": work.record["inputs"],
         "metrics": figures,
+        "parameters": model_size(work.config.model, vocab_size=target.vocab_size).parameters,
     }
     with staged(directory, meta=meta) as stage:
+        if target.pretrained:
+            write_pretrained(stage, work, facts)
+            return
+        tokenizer = target.load_tokenizer()
         write_export(
             stage,
             weights=target.weights,

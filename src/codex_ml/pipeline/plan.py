@@ -54,7 +54,7 @@ def make_plan(config: RunConfig, *, home: Home) -> Plan:
     source_bytes = sum(item.size for item in inputs)
     tokens = config.train.steps * config.train.batch_size * config.model.context
     corpus_tokens = max(1.0, source_bytes * config.data.split.train / _BYTES_PER_TOKEN)
-    rate = matmul_rate(config)
+    rate = matmul_rate(config, width=size.dim)
     checkpoint = checkpoint_bytes(config, size)
     policy = config.checkpoint
     for_good = config.train.steps // policy.keep_every if policy.keep_every else 0
@@ -67,7 +67,7 @@ def make_plan(config: RunConfig, *, home: Home) -> Plan:
         passes=tokens / corpus_tokens,
         memory_bytes=memory_bytes(config, size),
         memory_available=psutil.virtual_memory().available,
-        disk_bytes=kept * checkpoint + size.bytes_float32 + 2 * source_bytes,
+        disk_bytes=kept * checkpoint + 4 * size.parameters + 2 * source_bytes,
         disk_free=shutil.disk_usage(_existing(home.root)).free,
         checkpoint_bytes=checkpoint,
         matmul_gflops=rate / 1e9,
@@ -76,30 +76,32 @@ def make_plan(config: RunConfig, *, home: Home) -> Plan:
 
 
 def checkpoint_bytes(config: RunConfig, size: ModelSize) -> int:
-    """Weights and optimizer moments on disk: two moments under AdamW, one for Muon's matrices."""
-    moments = 2 * size.parameters
+    """What is trained and its moments on disk: two moments under AdamW, one for Muon's matrices."""
+    moments = 2 * size.trained
     if config.train.optimizer.name == "muon":
-        moments -= size.parameters - size.embedding_parameters
-    return 4 * (size.parameters + moments)
+        moments -= size.trained - size.embedding_parameters
+    return 4 * (size.trained + moments)
 
 
 def memory_bytes(config: RunConfig, size: ModelSize) -> int:
     """Weights, gradients, moments, their copy that is being saved, and what backward keeps.
 
     Activations after Korthikanti et al. (2022) for attention without a stored score matrix; logits
-    are held in two precisions and once as a gradient.
+    are held in two precisions and once as a gradient, those of a pretrained model some rows at a time.
     """
-    model = config.model
-    tokens = config.train.batch_size // config.runtime.shards * model.context
-    per_layer = 2 * (10 * model.dim + 4 * model.ffn_dim) + 4 * 4 * model.dim
-    layers = 2 if config.train.activation_checkpointing else model.layers
-    activations = tokens * (layers * per_layer + config.tokenizer.vocab_size * (2 + 4 + 4))
+    tokens = config.train.batch_size // config.runtime.shards * config.model.context
+    per_layer = 2 * (10 * size.dim + 4 * size.ffn_dim) + 4 * 4 * size.dim
+    layers = 2 if config.train.activation_checkpointing else size.layers
+    pretrained = config.model.path is not None
+    logits = 0 if pretrained else config.tokenizer.vocab_size * (2 + 4 + 4)
+    activations = tokens * (layers * per_layer + logits)
+    frozen = 4 * size.parameters if size.trained < size.parameters else 0
     state = checkpoint_bytes(config, size)
     snapshot = state if config.checkpoint.background else 0
-    return state + snapshot + size.bytes_float32 + activations + _PROCESS_BYTES
+    return state + snapshot + 4 * size.trained + frozen + activations + _PROCESS_BYTES
 
 
-def matmul_rate(config: RunConfig) -> float:
+def matmul_rate(config: RunConfig, *, width: int) -> float:
     """FLOP/s of a bare matrix product of the model's width, in the dtype training would take."""
     import torch
 
@@ -111,8 +113,8 @@ def matmul_rate(config: RunConfig) -> float:
     threads = config.runtime.threads
     torch.set_num_threads(usable_cores() if threads == "auto" else threads)
     dtype = torch.bfloat16 if name == "bfloat16" else torch.float32
-    left = torch.ones(2048, config.model.dim, dtype=dtype, device=device)
-    right = torch.ones(config.model.dim, 4 * config.model.dim, dtype=dtype, device=device)
+    left = torch.ones(2048, width, dtype=dtype, device=device)
+    right = torch.ones(width, 4 * width, dtype=dtype, device=device)
     work, count, started = 2.0 * left.numel() * right.shape[1], 0, 0.0
     for count in range(-3, 1 << 30):
         if count == 0:

@@ -22,7 +22,7 @@ from codex_ml.interfaces.reporter import Reporter
 from codex_ml.pipeline.context import Request, Work
 from codex_ml.pipeline.parent import Parent, find_parent
 from codex_ml.pipeline.prepare_stage import prepare
-from codex_ml.pipeline.train_stage import asked_of, settle
+from codex_ml.pipeline.train_stage import asked_of, base_of, settle
 from codex_ml.provenance.run_directory import RunDirectory
 from codex_ml.training.distributed import World, joined
 from codex_ml.training.engines.native import method_of
@@ -117,7 +117,7 @@ def _session(work: Work, parent: Parent | None, start: Checkpoint | None, world:
         dataset=work.dataset.directory,
         vocab_size=work.dataset.tokenizer.vocab_size,
         world=world,
-        initial_weights=parent.weights if parent else None,
+        base=base_of(work, parent),
     )
     if start is not None:
         restore(session, start)
@@ -182,7 +182,7 @@ class _Runner:
         self.checkpoints += 1
         trainee = self._session.trainee
         live = (
-            ("weights_sha256", trainee.model.state_dict()),
+            ("weights_sha256", trainee.model.tensors()),
             ("optimizer_sha256", trainee.optimizers.tensors()),
         )
         manifest = open_checkpoint(path).manifest

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 
 from codex_ml.core.workers import is_main
 from codex_ml.interfaces.reporter import Reporter, Silent
+from codex_ml.pipeline.base import located
 from codex_ml.pipeline.context import Request, Work
 from codex_ml.pipeline.evaluate_stage import evaluate
 from codex_ml.pipeline.export_stage import export
@@ -30,6 +32,7 @@ def run_codex_pipeline(request: Request, *, reporter: Reporter, stages: Sequence
     Run again after success, every stage finds its result and nothing is computed twice. Raises
     UsageError when the run's directory is locked or holds another run; Interrupted after a signal.
     """
+    request = dataclasses.replace(request, config=located(request.config, home=request.home))
     work = Work(request=request, reporter=reporter if is_main() else Silent(), main=is_main())
     with work.directory.locked() if work.main else nullcontext():
         for stage in stages if work.main else TRAIN_STAGES:

@@ -35,7 +35,7 @@ def sample(work: Work) -> None:
     for prompt in cfg.prompts:
         done = complete(
             model,
-            [tokenizer.eos_id, *tokenizer.encode(prompt)],
+            target.prompt_ids(prompt),
             samples=1,
             max_tokens=cfg.max_tokens,
             temperature=cfg.temperature,

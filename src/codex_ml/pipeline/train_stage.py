@@ -21,10 +21,14 @@ from codex_ml.provenance.environment import capture_env
 from codex_ml.provenance.git import git_state
 from codex_ml.provenance.opening import Asked, begin_segment, lowered_since, open_run
 from codex_ml.training.distributed import World, joined
+from codex_ml.training.engines.hf_trainer import run_hf_trainer
 from codex_ml.training.engines.native import Job
 from codex_ml.training.engines.native import train as train_native
 from codex_ml.training.resolve import ResolvedRun, resolve, resolve_threads
 from codex_ml.training.schedule import may_grow
+
+#: train.engine -> what drives the steps
+ENGINES = {"native": train_native, "hf": run_hf_trainer}
 
 
 def train(work: Work) -> None:
@@ -40,7 +44,8 @@ def train(work: Work) -> None:
         asked = asked_of(work, work.resolved, report, parent)
         _open(work, asked, world)
         _announce(work, work.resolved, report)
-        work.outcome = train_native(
+        engine = ENGINES[work.config.train.engine]
+        work.outcome = engine(
             _job(work, work.resolved, parent, asked.provenance),
             world=world,
             resume_from=_named_checkpoint(work),
@@ -88,6 +93,7 @@ def asked_of(work: Work, resolved: ResolvedRun, report: DeterminismReport, paren
         "vocab_size": work.dataset.tokenizer.vocab_size,
         "code": environment["codex_ml"]["source_sha256"],
         "initial_weights": parent.weights_sha256 if parent else None,
+        **(work.base.inputs() if work.base else {}),
     }
     return Asked(
         config=work.config,
@@ -123,8 +129,15 @@ def _job(work: Work, resolved: ResolvedRun, parent: Parent | None, provenance: M
         directory=work.directory,
         run_id=str(work.record["run_id"]),
         facts=facts,
-        initial_weights=parent.weights if parent else None,
+        base=base_of(work, parent),
     )
+
+
+def base_of(work: Work, parent: Parent | None) -> Path | None:
+    """What the model starts from: a pretrained directory, or a parent's weights; None: drawn anew."""
+    if work.base is not None:
+        return work.base.directory
+    return parent.weights if parent else None
 
 
 def _compiled_before(work: Work) -> bool | None:

@@ -13,6 +13,7 @@ from codex_ml.core.digest import digest_json
 from codex_ml.core.paths import Home
 from codex_ml.core.publish import MANIFEST, read_json, verify_directory
 from codex_ml.errors import CodexError, IntegrityError, UsageError
+from codex_ml.modeling.pretrained_files import inspect_directory
 from codex_ml.provenance.run_directory import OWN_DIGEST, RunDirectory
 from codex_ml.training.journal import journal_heads
 
@@ -52,6 +53,7 @@ def verify_run(directory: RunDirectory, *, home: Home) -> list[Check]:
     return [
         *own,
         *_inputs(record, home),
+        *_base(record),
         *_journal_and_checkpoints(directory, record),
         *_files(directory, record),
         *_export(directory, record),
@@ -67,12 +69,30 @@ def _manifest(record: dict[str, Any]) -> Iterator[Check]:
 
 
 def _inputs(record: dict[str, Any], home: Home) -> Iterator[Check]:
-    for kind, name in (("datasets", "dataset"), ("tokenizers", "tokenizer")):
+    rows = "datasets" if record["config"]["data"].get("format", "text") == "text" else "samples"
+    for kind, name in ((rows, "dataset"), ("tokenizers", "tokenizer")):
         path = home.store / kind / str(record["inputs"][name])
         if path.is_dir():
             yield _directory(f"{name} {path.name[:12]}", path)
         else:
             yield Check(f"{name} {path.name[:12]}", note="not in this store; the same command rebuilds it")
+
+
+def _base(record: dict[str, Any]) -> Iterator[Check]:
+    """The pretrained weights under a fine-tuned run, where they still lie."""
+    wanted = record["inputs"].get("base_weights")
+    if wanted is None:
+        return
+    what, path = f"base weights {wanted[:12]}", Path(record["config"]["model"]["path"]).expanduser()
+    if not path.is_dir():
+        yield Check(what, note=f"{path} is not there; the checkpoints need it, the export does not")
+        return
+    try:
+        found = inspect_directory(path).weights_sha256
+    except (CodexError, OSError) as error:
+        yield Check(what, str(error))
+        return
+    yield Check(what, None if found == wanted else f"{path} holds other weights: {found[:12]}")
 
 
 def _directory(what: str, path: Path) -> Check:

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 BUILTINS: dict[str, dict[str, str]] = {
-    "tokenizers": {"bpe": "codex_ml.tokenization.hf_tokenizer:HFTokenizerAdapter"},
-    "models": {"decoder": "codex_ml.modeling.decoder:Decoder"},
-    "objectives": {"lm": "codex_ml.objectives.lm:lm_loss"},
+    "tokenizers": {
+        "bpe": "codex_ml.tokenization.hf_tokenizer:HFTokenizerAdapter",
+        "hf": "codex_ml.tokenization.hf_tokenizer:HFTokenizerAdapter",
+        "sentencepiece": "codex_ml.tokenization.sentencepiece_adapter:SentencePieceAdapter",
+    },
+    "models": {
+        "decoder": "codex_ml.modeling.decoder:Decoder",
+        "pretrained": "codex_ml.modeling.pretrained:Pretrained",
+    },
+    "objectives": {"lm": "codex_ml.objectives.lm:lm_loss", "sft": "codex_ml.objectives.lm:lm_loss"},
     "data_sources": {
         "csv": "codex_ml.data.sources.csv:CsvSource",
         "files": "codex_ml.data.sources.files:FilesSource",

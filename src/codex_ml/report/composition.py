@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from codex_ml.data.prepare import DatasetRef
+from codex_ml.data.sft.prepare import SamplesRef
 from codex_ml.data.stats import DatasetStats, Part, SplitStats, dataset_stats
 from codex_ml.report.bars import Bar, bars
 from codex_ml.report.numbers import number, percent, size
@@ -14,28 +15,80 @@ _MOST_LANGUAGES = 8
 
 @dataclass(frozen=True)
 class Composition:
-    """``language`` is the one with the most bytes."""
+    """``language`` is the one with the most bytes; *shares* are of languages, or of what samples hold."""
 
     summary: str
+    columns: tuple[str, ...]
     splits: list[tuple[str, ...]]
-    languages: list[Bar]
+    shares_title: str
+    shares_note: str
+    shares: list[Bar]
     groups: dict[str, list[Bar]]
     dropped: list[Bar]
     language: str
 
 
-SPLIT_COLUMNS = ("Split", "Documents", "Groups", "Bytes", "Tokens", "Bytes per token", "Rows")
+_SPLIT_COLUMNS = ("Split", "Documents", "Groups", "Bytes", "Tokens", "Bytes per token", "Rows")
 
 
-def composition(dataset: DatasetRef) -> Composition:
+_SAMPLE_COLUMNS = ("Split", "Samples", "Rows", "Tokens", "Trained tokens", "Padding", "Cut", "Left out")
+
+
+def composition(dataset: DatasetRef | SamplesRef) -> Composition:
     """The composition of *dataset*; splits without a document are left out."""
+    return _of_samples(dataset) if isinstance(dataset, SamplesRef) else _of_documents(dataset)
+
+
+def _of_samples(dataset: SamplesRef) -> Composition:
+    manifest = dataset.manifest
+    splits = {name: row for name, row in manifest["splits"].items() if row["samples"]}
+    kinds = {
+        "trained": sum(row["trained_tokens"] for row in splits.values()),
+        "masked": sum(row["tokens"] - row["trained_tokens"] for row in splits.values()),
+        "padding": sum(row["padding"] for row in splits.values()),
+    }
+    total = sum(kinds.values())
+    shares = [
+        (name, float(count), f"{percent(count / total)} · {count:,} tokens") for name, count in kinds.items()
+    ]
+    dropped: dict[str, int] = {}
+    for row in splits.values():
+        for reason, count in row["dropped"].items():
+            dropped[reason] = dropped.get(reason, 0) + count
+    samples = sum(row["samples"] for row in splits.values())
+    return Composition(
+        summary=f"{samples:,} samples of the shape {manifest['format']}; only their answers are trained. "
+        "Samples with the same prompt go to one split, so no prompt is in two.",
+        columns=_SAMPLE_COLUMNS,
+        splits=[
+            (
+                name,
+                *(f"{row[key]:,}" for key in ("samples", "rows", "tokens", "trained_tokens", "padding")),
+                f"{row['truncated']:,}",
+                f"{sum(row['dropped'].values()):,}",
+            )
+            for name, row in splits.items()
+        ],
+        shares_title="Tokens",
+        shares_note="Share of the positions of all rows.",
+        shares=bars(shares, of="sum"),
+        groups={},
+        dropped=bars([(reason, float(n), f"{n:,}") for reason, n in sorted(dropped.items())], of="largest"),
+        language="",
+    )
+
+
+def _of_documents(dataset: DatasetRef) -> Composition:
     stats = dataset_stats(dataset)
     used = [split for split in stats.splits if split.total.documents]
     languages = _languages(used)
     return Composition(
         summary=_summary(stats, used),
+        columns=_SPLIT_COLUMNS,
         splits=[_split_row(split) for split in used],
-        languages=_language_bars(languages),
+        shares_title="Languages",
+        shares_note="Share of bytes, all splits.",
+        shares=_language_bars(languages),
         groups={split.name: _group_bars(split) for split in used},
         dropped=_dropped_bars(stats),
         language=next(iter(languages), ""),

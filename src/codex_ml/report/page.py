@@ -9,6 +9,7 @@ from typing import Any
 from codex_ml.core.optional import require
 from codex_ml.core.publish import write_file
 from codex_ml.data.prepare import DatasetRef
+from codex_ml.data.sft.prepare import SamplesRef
 from codex_ml.errors import IntegrityError
 from codex_ml.provenance.run_directory import RunDirectory
 from codex_ml.report import composition, curves, figures, samples, settings
@@ -17,7 +18,7 @@ from codex_ml.report.facts import RunFacts, read_facts
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def write_report(directory: RunDirectory, *, dataset: DatasetRef) -> Path:
+def write_report(directory: RunDirectory, *, dataset: DatasetRef | SamplesRef) -> Path:
     """Write the page of the run in *directory*, which was trained on *dataset*; returns its path.
 
     The page holds no link outside itself and no script, and follows from its inputs byte for byte: no
@@ -31,7 +32,7 @@ def write_report(directory: RunDirectory, *, dataset: DatasetRef) -> Path:
     return directory.report
 
 
-def _check_dataset(run: RunFacts, dataset: DatasetRef) -> None:
+def _check_dataset(run: RunFacts, dataset: DatasetRef | SamplesRef) -> None:
     """A page that shows other data than the run was trained on would be a lie."""
     trained_on = run.record["inputs"]["dataset"]
     if trained_on != dataset.digest:
@@ -44,7 +45,7 @@ def _check_dataset(run: RunFacts, dataset: DatasetRef) -> None:
         )
 
 
-def _context(run: RunFacts, *, dataset: DatasetRef) -> dict[str, Any]:
+def _context(run: RunFacts, *, dataset: DatasetRef | SamplesRef) -> dict[str, Any]:
     """All that the template shows, under the names it uses."""
     data = composition.composition(dataset)
     compression, verdict = figures.compression(run)
@@ -59,7 +60,6 @@ def _context(run: RunFacts, *, dataset: DatasetRef) -> dict[str, Any]:
         "charts": curves.curves(run),
         "validation": figures.validation_points(run),
         "data": data,
-        "split_columns": composition.SPLIT_COLUMNS,
         "samples": samples.samples(run, language=data.language),
         "samples_file": run.samples_file,
         "asked_and_ran": settings.asked_and_ran(run),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from codex_ml.data.prepare import DatasetRef
+from codex_ml.data.sft.prepare import SamplesRef
 from codex_ml.report.bars import Bar, bars
 from codex_ml.report.facts import RunFacts
 from codex_ml.report.numbers import ABSENT, duration, percent, setting, size, when
@@ -81,7 +82,7 @@ def packages(run: RunFacts) -> Rows:
     return [(str(name), str(version)) for name, version in found.items()]
 
 
-def digests(run: RunFacts, *, dataset: DatasetRef) -> Rows:
+def digests(run: RunFacts, *, dataset: DatasetRef | SamplesRef) -> Rows:
     """The names by which this run can be checked."""
     record, git = run.record, run.record.get("provenance", {}).get("git")
     rows = [
@@ -90,10 +91,14 @@ def digests(run: RunFacts, *, dataset: DatasetRef) -> Rows:
         ("Weights", str(run.result.get("weights_sha256") or "not known yet")),
         ("Code", str(record["inputs"]["code"])),
         ("Dataset", dataset.digest),
-        ("Corpus", dataset.corpus.digest),
-        ("Input files", str(dataset.corpus.manifest["inputs_sha256"])),
         ("Tokenizer", dataset.tokenizer.digest),
     ]
+    inputs = dataset.manifest if isinstance(dataset, SamplesRef) else dataset.corpus.manifest
+    rows.append(("Input files", str(inputs["inputs_sha256"])))
+    if not isinstance(dataset, SamplesRef):
+        rows.append(("Corpus", dataset.corpus.digest))
+    if base := record["inputs"].get("base_weights"):
+        rows.append(("Base weights", str(base)))
     if git:
         state = "with uncommitted changes" if git.get("dirty") else "clean"
         rows.append(("Git of the working directory", f"{git['commit']} ({git.get('branch')}, {state})"))

@@ -34,6 +34,7 @@ KEPT = (
     "vocab.json",
     "merges.txt",
     "chat_template.jinja",
+    "generation_config.json",
 )
 Texts = Callable[[], Iterator[str]]
 Files = dict[str, bytes]
@@ -85,7 +86,20 @@ def prepare_tokenizer(
 def check_given(cfg: TokenizerConfig) -> Files:
     """The files of the tokenizer at ``cfg.path``. Raises ConfigError when it is not what is asked for."""
     assert cfg.path is not None
-    return _read(Path(cfg.path).expanduser(), vocab_size=cfg.vocab_size)
+    directory = Path(cfg.path).expanduser()
+    files = _read(directory, vocab_size=cfg.vocab_size)
+    FastEncoder.from_directory(directory, threads=1)  # refuses what token files cannot hold
+    return files
+
+
+def keep_given(cfg: TokenizerConfig, *, home: Home) -> TokenizerRef:
+    """The tokenizer at ``cfg.path``, of any kind that the library reads: samples hold the ids of all.
+
+    Raises ConfigError when it is not what is asked for.
+    """
+    assert cfg.path is not None
+    files = _read(Path(cfg.path).expanduser(), vocab_size=cfg.vocab_size)
+    return _keep(files, home=home, meta={"origin": "given"})
 
 
 def open_tokenizer(directory: Path) -> TokenizerRef:
@@ -120,9 +134,10 @@ def _train(texts: Iterator[str], *, cfg: TokenizerConfig) -> Files:
 
 
 def _read(directory: Path, *, vocab_size: int) -> Files:
+    """The files to keep. With a *vocab_size* of 0 the tokenizer may have as many entries as it has."""
     read_tokenizer_json(directory)
     adapter = HFTokenizerAdapter(directory)
-    if adapter.vocab_size != vocab_size:
+    if vocab_size not in (0, adapter.vocab_size):
         raise ConfigError(
             f"the tokenizer {directory} has another vocabulary than the config",
             code="tokenizer.vocab",
@@ -131,7 +146,6 @@ def _read(directory: Path, *, vocab_size: int) -> Files:
             next_step=f"set tokenizer.vocab_size={adapter.vocab_size}",
         )
     _ = adapter.eos_id  # without an end token documents could not be parted
-    FastEncoder.from_directory(directory, threads=1)  # refuses what token files cannot hold
     return {name: (directory / name).read_bytes() for name in KEPT if (directory / name).is_file()}
 
 

@@ -12,7 +12,9 @@ import torch
 
 from codex_ml.config.schema import RunConfig
 from codex_ml.data.order import batch_rows
-from codex_ml.data.packed import PackedSplit
+from codex_ml.data.sft.rows import SampleSplit
+from codex_ml.evaluation.score import Split
+from codex_ml.objectives.lm import IGNORE
 from codex_ml.training.distributed import World
 from codex_ml.training.step import MicroBatch
 
@@ -20,7 +22,7 @@ from codex_ml.training.step import MicroBatch
 class StepBatches:
     """Rows of the train split in the order of the seed; holds no position."""
 
-    def __init__(self, split: PackedSplit, *, config: RunConfig, device: torch.device, world: World) -> None:
+    def __init__(self, split: Split, *, config: RunConfig, device: torch.device, world: World) -> None:
         self._split = split
         self._seed = config.seed
         self._batch_size = config.train.batch_size
@@ -44,6 +46,11 @@ class StepBatches:
         return [self._micro_batch(shards[k], k) for k in range(first, first + count)]
 
     def _micro_batch(self, rows: np.ndarray, shard: int) -> MicroBatch:
+        if isinstance(self._split, SampleSplit):
+            inputs, labels, positions = (
+                torch.from_numpy(part).to(self._device) for part in self._split.batch(rows)
+            )
+            return MicroBatch(inputs, labels, int((labels != IGNORE).sum()), shard, positions)
         tokens = torch.from_numpy(self._split.batch(rows).astype(np.int64)).to(self._device)
         inputs_BT, labels_BT = tokens[:, :-1].contiguous(), tokens[:, 1:].contiguous()
         return MicroBatch(inputs_BT, labels_BT, labels_BT.numel(), shard)

@@ -1,6 +1,6 @@
 """The loss that training runs, compiled where the resolved run says so.
 
-Shapes: B batch, T time, D model width.
+Shapes: B batch, T time, D model width, N trained positions.
 """
 
 from __future__ import annotations
@@ -11,13 +11,15 @@ import torch
 from torch import Tensor
 
 from codex_ml.modeling.decoder import Decoder, run_block
-from codex_ml.training.step import LossFunction
+from codex_ml.modeling.pretrained import IGNORE, Pretrained
+from codex_ml.objectives.chunked import chunk_loss, chunked_cross_entropy
+from codex_ml.training.step import LossFunction, MicroBatch
 
 
 def training_loss(
     model: Decoder, objective: Callable[[Tensor, Tensor], Tensor], *, compiled: bool
 ) -> LossFunction:
-    """(inputs_BT, labels_BT) -> summed loss.
+    """The summed loss of a micro-batch.
 
     One block is compiled and serves every layer, the head and the loss are compiled together: the
     compilation takes the time of one layer, whatever the depth. Shapes are fixed; evaluation and
@@ -33,7 +35,27 @@ def training_loss(
         block = torch.compile(run_block, dynamic=False, fullgraph=True)
         tail = torch.compile(loss_of_stream, dynamic=False, fullgraph=True)
 
-    def loss_of(inputs_BT: Tensor, labels_BT: Tensor) -> Tensor:
-        return tail(model.trunk(inputs_BT, run_block=block), labels_BT)
+    def loss_of(batch: MicroBatch) -> Tensor:
+        return tail(model.trunk(batch.inputs_BT, run_block=block), batch.labels_BT)
+
+    return loss_of
+
+
+def pretrained_loss(model: Pretrained, *, compiled: bool) -> LossFunction:
+    """The summed loss of a micro-batch of a pretrained model; only trained positions reach the head."""
+    one_chunk = chunk_loss
+    if compiled:
+        torch._dynamo.config.error_on_recompile = True
+        model.compile_layers()
+        one_chunk = torch.compile(chunk_loss, dynamic=False, fullgraph=True)
+    head = model.causal.get_output_embeddings()
+
+    def loss_of(batch: MicroBatch) -> Tensor:
+        hidden_BTD = model.trunk(batch.inputs_BT, batch.positions_BT)
+        trained_BT = batch.labels_BT != IGNORE
+        hidden_ND = hidden_BTD[trained_BT].to(model.compute_dtype)
+        return chunked_cross_entropy(
+            hidden_ND, head.weight, head.bias, batch.labels_BT[trained_BT], one_chunk=one_chunk
+        )
 
     return loss_of

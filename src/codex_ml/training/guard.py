@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import statistics
 
+from torch import nn
+
 from codex_ml.config.schema import GuardConfig
 from codex_ml.errors import TrainingError
 from codex_ml.training.state import Progress
@@ -24,6 +26,19 @@ def objection(loss: float, grad_norm: float, *, progress: Progress, cfg: GuardCo
         if loss > cfg.spike_factor * median:
             return f"the loss {loss:.4g} is above {cfg.spike_factor:g} x the running median {median:.4g}"
     return None
+
+
+def check_reach(model: nn.Module) -> None:
+    """Raise TrainingError for trained parameters that a backward pass did not reach."""
+    named = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
+    missed = [name for name, parameter in named if parameter.grad is None]
+    if missed:
+        raise TrainingError(
+            "the loss does not reach parameters that are to be trained",
+            code="train.no-gradient",
+            got=f"{len(missed)} of {len(named)} without a gradient: {', '.join(missed[:4])}",
+            next_step="leave their modules out of model.lora.targets",
+        )
 
 
 def remember(loss: float, *, progress: Progress, cfg: GuardConfig) -> None:

@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import nn
 
 from codex_ml.config.schema import TrainConfig
 from codex_ml.core.draws import draw_seed
+from codex_ml.modeling.decoder import Decoder
+from codex_ml.modeling.pretrained import Pretrained
 from codex_ml.training.distributed import World
-from codex_ml.training.guard import objection, refuse_or_skip, remember
+from codex_ml.training.guard import check_reach, objection, refuse_or_skip, remember
 from codex_ml.training.optim import Optimizers
 from codex_ml.training.schedule import lr_scale
 from codex_ml.training.state import Progress
@@ -36,7 +37,7 @@ class StepInfo:
 class Trainee:
     """The parts that a step changes."""
 
-    model: nn.Module
+    model: Decoder | Pretrained
     optimizers: Optimizers
     loss_of: LossFunction
     progress: Progress
@@ -68,6 +69,7 @@ def run_steps(
     """
     progress, cfg = trainee.progress, method.cfg
     parameters = [parameter for parameter in trainee.model.parameters() if parameter.requires_grad]
+    checked = False
     while progress.step < cfg.steps and not progress.stopped_early:
         started = time.perf_counter()
         shards = batch_of(progress.step)
@@ -85,6 +87,9 @@ def run_steps(
             before_shard=lambda shard: seed_shard(method.seed, progress.step, shard),
             stop=stop,
         )
+        if not checked:
+            check_reach(trainee.model)
+            checked = True
         reason = objection(gradients.loss, gradients.norm, progress=progress, cfg=cfg.guard)
         if reason is None:
             trainee.optimizers.set_scale(scale)

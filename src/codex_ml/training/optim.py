@@ -20,11 +20,12 @@ class Optimizers:
     """AdamW, or Muon for matrices with AdamW for the rest (Jordan et al., "Muon", 2024)."""
 
     def __init__(self, model: nn.Module, *, cfg: TrainConfig) -> None:
-        self._names: dict[Tensor, str] = {parameter: name for name, parameter in model.named_parameters()}
+        named = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
+        self._names: dict[Tensor, str] = {parameter: name for name, parameter in named}
         opt = cfg.optimizer
-        matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and ".layers." in n]
-        tables = [p for n, p in model.named_parameters() if p.ndim == 2 and ".layers." not in n]
-        vectors = [p for p in model.parameters() if p.ndim != 2]
+        matrices = [p for n, p in named if p.ndim == 2 and ".layers." in n]
+        tables = [p for n, p in named if p.ndim == 2 and ".layers." not in n]
+        vectors = [p for _, p in named if p.ndim != 2]
         self._parts: list[torch.optim.Optimizer] = []
         self._peak: list[list[float]] = []
         if opt.name == "muon":
@@ -44,6 +45,11 @@ class Optimizers:
         ]
         # fused: one pass over the parameters; it differs in bits from the other variants, so it is fixed.
         self._add(torch.optim.AdamW(groups, lr=cfg.lr, betas=(opt.beta1, opt.beta2), eps=opt.eps, fused=True))
+
+    @property
+    def parts(self) -> list[torch.optim.Optimizer]:
+        """PyTorch's optimizers, each with some of the parameters."""
+        return self._parts
 
     def _add(self, part: torch.optim.Optimizer) -> None:
         self._parts.append(part)

@@ -13,8 +13,20 @@ import torch
 from codex_ml.config.schema import RunConfig
 from codex_ml.core.workers import local_count, local_rank, worker_count
 from codex_ml.errors import ConfigError
+from codex_ml.modeling.device import cpu_has_bf16
 from codex_ml.modeling.size import model_size
 from codex_ml.provenance.environment import cpu_name, usable_cores
+
+__all__ = [
+    "ResolvedRun",
+    "check_workers",
+    "compiler_failure",
+    "cpu_has_bf16",
+    "resolve",
+    "resolve_device",
+    "resolve_dtype",
+    "resolve_threads",
+]
 
 log = logging.getLogger(__name__)
 #: Below this much work (FLOP) a cold compile costs more than it saves.
@@ -133,12 +145,6 @@ def resolve_dtype(asked: str, device: str) -> tuple[str, str]:
     return asked, "asked for"
 
 
-def cpu_has_bf16() -> bool:
-    """True where the CPU multiplies bfloat16 in hardware (AVX-512 BF16, AMX, or Arm's BF16)."""
-    capabilities = torch.cpu.get_capabilities()
-    return any(bool(capabilities.get(name)) for name in ("avx512_bf16", "amx_bf16", "bf16"))
-
-
 def _compile(config: RunConfig, device: str, vocab_size: int, before: bool | None) -> tuple[bool, str]:
     asked = config.runtime.compile
     if asked == "auto" and before is False:
@@ -147,6 +153,8 @@ def _compile(config: RunConfig, device: str, vocab_size: int, before: bool | Non
         return False, "asked for"
     if config.runtime.sharding == "fsdp2":
         return False, "a sharded model is not compiled"
+    if config.train.engine == "hf":
+        return False, "transformers' Trainer runs the model as it is"
     if asked == "auto" and before is None:
         tokens = config.train.steps * config.train.batch_size * config.model.context
         work = 6.0 * model_size(config.model, vocab_size=vocab_size).parameters * tokens

@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from codex_ml.checkpointing import Checkpoint
+from codex_ml.checkpointing.fit import check_weights
 from codex_ml.checkpointing.layout import SHARDS
-from codex_ml.checkpointing.reader import read_tensors
 from codex_ml.checkpointing.shards import read_shards
 from codex_ml.config.schema import RunConfig
 from codex_ml.data.packed import PackedSplit
-from codex_ml.errors import CheckpointLoadError, DataError
-from codex_ml.evaluation.score import row_scorer, score_split
+from codex_ml.data.sft.rows import SampleSplit
+from codex_ml.errors import DataError
+from codex_ml.evaluation.score import Split, score_split, scorer_of
 from codex_ml.metrics import perplexity
-from codex_ml.modeling.init import initialise
-from codex_ml.registry import registry_for
 from codex_ml.training.allocator import keep_freed_memory
 from codex_ml.training.batches import StepBatches
-from codex_ml.training.compiled import training_loss
+from codex_ml.training.build import build_decoder, build_pretrained
 from codex_ml.training.distributed import ALONE, World
 from codex_ml.training.loop import Trainee
 from codex_ml.training.optim import Optimizers
 from codex_ml.training.resolve import ResolvedRun
-from codex_ml.training.sharded import fill, shard, sharded_loss
 from codex_ml.training.state import Progress
 
 
@@ -38,7 +35,7 @@ class Session:
     config: RunConfig
     trainee: Trainee
     batches: StepBatches
-    validation: PackedSplit | None
+    validation: Split | None
     device: torch.device
     world: World
 
@@ -58,7 +55,7 @@ class Session:
         model = self.trainee.model
         model.eval()
         score = score_split(
-            row_scorer(model),
+            scorer_of(model),
             self.validation,
             batch_size=self.config.eval.batch_size,
             max_rows=self.config.eval.max_rows,
@@ -81,35 +78,40 @@ def build_session(
     dataset: Path,
     vocab_size: int,
     world: World = ALONE,
-    initial_weights: Path | None = None,
+    base: Path | None = None,
 ) -> Session:
     """A run at step 0: model with its seeded (or given) weights, optimizers, data.
 
     Raises DataError when the train split has fewer rows than one batch, CheckpointLoadError when
-    *initial_weights* do not fit the model.
+    *base* (weights to start from, or a pretrained directory) do not fit the model.
     """
     device = torch.device(resolved.device)
     keep_freed_memory()
-    sharded = config.runtime.sharding == "fsdp2"
-    with torch.device("meta" if sharded else "cpu"):
-        model = registry_for("models").get(config.model.name)(
-            config.model, vocab_size=vocab_size, compute_dtype=resolved.torch_dtype
-        )
-    given = read_tensors(initial_weights) if initial_weights is not None else None
-    if given is not None:
-        check_weights(model, given)
-    if sharded:
-        shard(model, device=device, world=world)
-        fill(model, seed=config.seed, world=world, given=given)
-    elif given is not None:
-        model.load_state_dict(given)
+    train, validation = open_splits(dataset, config)
+    if config.model.name == "pretrained":
+        built = build_pretrained(config, resolved=resolved, base=base, sample=train)
     else:
-        initialise(model, seed=config.seed)
-    if not sharded:
-        model.to(device)
-    model.recompute = config.train.activation_checkpointing
-    objective = registry_for("objectives").get(config.objective.name)
-    train = PackedSplit.open(dataset, "train")
+        built = build_decoder(config, resolved=resolved, vocab_size=vocab_size, world=world, weights=base)
+    trainee = Trainee(
+        model=built.model,
+        optimizers=Optimizers(built.model, cfg=config.train),
+        loss_of=built.loss_of,
+        progress=Progress(),
+    )
+    return Session(
+        config=config,
+        trainee=trainee,
+        batches=StepBatches(train, config=config, device=device, world=world),
+        validation=validation,
+        device=device,
+        world=world,
+    )
+
+
+def open_splits(dataset: Path, config: RunConfig) -> tuple[Split, Split | None]:
+    """The rows to train on and, where training is evaluated, to be held against."""
+    kind = PackedSplit if config.data.format == "text" else SampleSplit
+    train: Split = kind.open(dataset, "train")
     if train.rows < config.train.batch_size:
         raise DataError(
             "the train split is smaller than one batch",
@@ -118,43 +120,14 @@ def build_session(
             wanted=f"at least train.batch_size={config.train.batch_size}",
             next_step="add data, or lower train.batch_size or model.context",
         )
-    trainee = Trainee(
-        model=model,
-        optimizers=Optimizers(model, cfg=config.train),
-        loss_of=sharded_loss(model, objective)
-        if sharded
-        else training_loss(model, objective, compiled=resolved.compile),
-        progress=Progress(),
-    )
-    return Session(
-        config=config,
-        trainee=trainee,
-        batches=StepBatches(train, config=config, device=device, world=world),
-        validation=PackedSplit.open(dataset, "validation") if config.eval.every else None,
-        device=device,
-        world=world,
-    )
-
-
-def check_weights(model: nn.Module, tensors: Mapping[str, torch.Tensor]) -> None:
-    """Raise CheckpointLoadError, naming them, when names or shapes are not those of the model."""
-    own = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-    stored = {name: tuple(value.shape) for name, value in tensors.items()}
-    if own != stored:
-        odd = sorted(name for name in {*own, *stored} if own.get(name) != stored.get(name))
-        raise CheckpointLoadError(
-            "the checkpoint holds other weights than this model has",
-            code="checkpoint.model",
-            got=", ".join(f"{name} {stored.get(name)}" for name in odd[:4]),
-            wanted=", ".join(f"{name} {own.get(name)}" for name in odd[:4]),
-        )
+    return train, kind.open(dataset, "validation") if config.eval.every else None
 
 
 def restore(session: Session, checkpoint: Checkpoint) -> None:
     """Put a session into the state of a checkpoint. Raises CheckpointLoadError for any odd part."""
     progress, loaded = session.trainee.progress, Progress.from_dict(checkpoint.state())
     if session.config.runtime.sharding == "fsdp2":
-        read_shards(checkpoint.path / SHARDS / "model", session.trainee.model.state_dict())
+        read_shards(checkpoint.path / SHARDS / "model", session.trainee.model.tensors())
         stored_state = {}
         if loaded.step > loaded.skipped:
             stored_state = session.trainee.optimizers.empty_tensors()
@@ -162,7 +135,7 @@ def restore(session: Session, checkpoint: Checkpoint) -> None:
     else:
         tensors = checkpoint.model_tensors()
         check_weights(session.trainee.model, tensors)
-        session.trainee.model.load_state_dict(tensors)
+        session.trainee.model.load_tensors(tensors)
         stored_state = checkpoint.optimizer_tensors()
     if stored_state or loaded.step > loaded.skipped:  # before its first update an optimizer has no state
         session.trainee.optimizers.load_tensors(stored_state)

@@ -21,7 +21,7 @@ from codex_ml.training.distributed import World
 
 if TYPE_CHECKING:
     from codex_ml.modeling.decoder import Decoder
-    from codex_ml.training.step import LossFunction
+    from codex_ml.training.step import LossFunction, MicroBatch
 
 
 def shard(model: Decoder, *, device: torch.device, world: World) -> None:
@@ -51,8 +51,8 @@ def fill(model: Decoder, *, seed: int, world: World, given: Mapping[str, Tensor]
 def sharded_loss(model: nn.Module, objective: Callable[[Tensor, Tensor], Tensor]) -> LossFunction:
     """Through the model's own call, whose hooks gather the weights."""
 
-    def loss_of(inputs_BT: Tensor, labels_BT: Tensor) -> Tensor:
-        return objective(model(inputs_BT), labels_BT)
+    def loss_of(batch: MicroBatch) -> Tensor:
+        return objective(model(batch.inputs_BT), batch.labels_BT)
 
     return loss_of
 

@@ -19,8 +19,6 @@ from torch.distributed.tensor import DTensor
 
 from codex_ml.training.distributed import World
 
-#: (inputs_BT, labels_BT) -> summed loss in nats
-LossFunction = Callable[[Tensor, Tensor], Tensor]
 #: tree: one fixed binary tree over the K shards, inside a worker and across workers (any W gives the
 #: same bits). sequence: shards added one by one, workers by the tree (fixed W). any: as is fastest. sharded:
 #: FSDP2 has summed already, and its average over workers is undone.
@@ -30,12 +28,20 @@ Gradient = list[Tensor]
 
 @dataclass(frozen=True)
 class MicroBatch:
-    """Inputs and shifted labels, each B x T int64, how many labels count, and the shard's number."""
+    """Inputs and shifted labels, each B x T int64, how many labels count, and the shard's number.
+
+    *positions_BT* restarts at 0 with each document of a packed row; None where rows are one text.
+    """
 
     inputs_BT: Tensor
     labels_BT: Tensor
     tokens: int
     shard: int = 0
+    positions_BT: Tensor | None = None
+
+
+#: A micro-batch -> its summed loss in nats
+LossFunction = Callable[[MicroBatch], Tensor]
 
 
 @dataclass(frozen=True)
@@ -78,7 +84,7 @@ def compute_gradients(
         if number and world.any(stop()):
             raise Abandoned
         before_shard(shard.shard)
-        loss = loss_of(shard.inputs_BT, shard.labels_BT)
+        loss = loss_of(shard)
         torch.autograd.backward(loss, share)
         losses.append(loss.detach())
         if order == "tree":

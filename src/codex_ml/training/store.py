@@ -59,7 +59,7 @@ class CheckpointStore:
             return
         self._manager.save(
             progress.step,
-            model=session.trainee.model.state_dict(),
+            model=session.trainee.model.tensors(),
             optimizer=session.trainee.optimizers.tensors(),
             state=progress.as_dict(),
             metrics=progress.metrics(),
@@ -70,7 +70,7 @@ class CheckpointStore:
     def _save_shards(self, session: Session, *, scheduled: bool) -> None:
         """Every worker writes its part; rank 0 makes the place, binds and publishes it."""
         trainee = session.trainee
-        model, optimizer = trainee.model.state_dict(), trainee.optimizers.tensors()
+        model, optimizer = trainee.model.tensors(), trainee.optimizers.tensors()
         digests = {"weights_sha256": whole_digest(model), "optimizer_sha256": whole_digest(optimizer)}
 
         tensors = (*model.values(), *optimizer.values())

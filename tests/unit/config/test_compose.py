@@ -17,7 +17,12 @@ from codex_ml.config.validate import decode_saved
 from codex_ml.errors import CodexError, ConfigError, NotFoundError
 
 #: Options that are valid only with a path.
-PATHS = {f"data={name}": "data.path=/somewhere" for name in ("files", "git", "jsonl", "csv", "parquet")}
+PATHS = {f"data={name}": ("data.path=/somewhere",) for name in ("files", "git", "jsonl", "csv", "parquet")}
+_TUNED = ("experiment=sft_lora", "model.path=/base", "data.path=/somewhere")
+PATHS |= dict.fromkeys(
+    ("data=samples", "experiment=sft_lora", "model=pretrained", "objective=sft", "tokenizer=pretrained"),
+    _TUNED,
+)
 
 
 def made(*words: str, environ: dict[str, str] | None = None, config_dir: Path | None = None) -> Composed:
@@ -304,7 +309,7 @@ LIST = "# @package _global_\ndefaults:\n"
         ("# @package _global_\nseed: 1\ntrain: 5\n", "config.value", 3, "'train' is one value"),
         ("# @package _global_\ntrain:\nseed: 1\n", "config.value", 2, "'train' is one value; got nothing"),
         (f"{LIST}  - override /model: smal\n", "config.unknown-option", 3, "did you mean 'small'?"),
-        (f"{LIST}  - override /model: huge\n", "config.unknown-option", 3, "demo, small, tiny"),
+        (f"{LIST}  - override /model: huge\n", "config.unknown-option", 3, "demo, pretrained, small, tiny"),
         (f"{LIST}  - tiny\n  - override /train: [muonn]\n", "config.unknown-option", 4, "'muon'?"),
         (f"{LIST}  - tiyn\n", "config.unknown-option", 3, "did you mean 'tiny'?"),
         (f"{LIST}  - override /modle: small\n", "config.unknown-option", 3, "did you mean '/model'?"),
@@ -395,7 +400,7 @@ OPTIONS = [f"{group}={option}" for group, options in group_options().items() for
 
 @pytest.mark.parametrize("word", [word for word in OPTIONS if word != "data=base"])
 def test_every_shipped_option_composes_and_survives_being_saved(word: str) -> None:
-    config = made(word, *filter(None, [PATHS.get(word)])).config
+    config = made(*PATHS.get(word, ()), word).config
     saved = json.loads(json.dumps(to_dict(config)))
     assert decode_saved(saved) == config
     assert flatten(saved) == flatten(config)

@@ -115,3 +115,19 @@ def test_padding_with_the_end_token_is_refused(directory: Path, tmp_path: Path) 
     config.write_text(json.dumps({"pad_token": PAD}))
     with pytest.raises(ConfigError, match="has no eos_token"):
         _ = HFTokenizerAdapter(tmp_path).eos_id
+
+
+def test_a_padding_token_named_only_in_the_map_is_kept_apart_from_the_end(
+    directory: Path, adapter: HFTokenizerAdapter, tmp_path: Path
+) -> None:
+    (tmp_path / "tokenizer.json").write_bytes((directory / "tokenizer.json").read_bytes())
+    names = tmp_path / "special_tokens_map.json"
+    names.write_text(json.dumps({"eos_token": END, "pad_token": PAD}))
+    one = HFTokenizerAdapter(tmp_path)
+    assert (one.eos_id, one.pad_id) == (adapter.eos_id, adapter.pad_id)
+    assert one.eos_id not in one.batch_encode(TEXTS).ids
+    # An older map that pads with the end must not slip past: the loss on ends would be masked.
+    names.write_text(json.dumps({"eos_token": END, "pad_token": END}))
+    with pytest.raises(ConfigError) as caught:
+        HFTokenizerAdapter(tmp_path).batch_encode(TEXTS)
+    assert caught.value.code == "tokenizer.special"

@@ -33,8 +33,8 @@ def poisoned(trainee_of, config_of) -> Callable[..., Any]:
         trainee = trainee_of(*WORDS, *words)
         sound, progress = trainee.loss_of, trainee.progress
 
-        def loss_of(inputs_BT: Any, labels_BT: Any) -> Any:
-            return sound(inputs_BT, labels_BT) * factors.get(progress.step, 1.0)
+        def loss_of(batch: Any) -> Any:
+            return sound(batch) * factors.get(progress.step, 1.0)
 
         cfg = config_of("model.context=32", *WORDS, *words).train
         return dataclasses.replace(trainee, loss_of=loss_of), cfg

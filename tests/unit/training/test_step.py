@@ -133,7 +133,7 @@ def summed(values: Sequence[float], order: Any) -> float:
     parameter = torch.nn.Parameter(torch.zeros(1))
     shards = [MicroBatch(torch.tensor([[value]]), torch.zeros(1, 1), 1, k) for k, value in enumerate(values)]
     compute_gradients(
-        lambda inputs_BT, _: (inputs_BT * parameter).sum(),
+        lambda shard: (shard.inputs_BT * parameter).sum(),
         [parameter],
         shards,
         clip_norm=1e30,

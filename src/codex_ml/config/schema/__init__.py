@@ -3,7 +3,7 @@
 from codex_ml.config.schema.checkpoint import CheckpointConfig
 from codex_ml.config.schema.data import DataConfig, SplitConfig
 from codex_ml.config.schema.evaluation import EvalConfig, ParseConfig
-from codex_ml.config.schema.model import ModelConfig
+from codex_ml.config.schema.model import LoraConfig, ModelConfig
 from codex_ml.config.schema.objective import ObjectiveConfig
 from codex_ml.config.schema.run import RunConfig
 from codex_ml.config.schema.runtime import RuntimeConfig
@@ -24,6 +24,7 @@ __all__ = [
     "EarlyStopConfig",
     "EvalConfig",
     "GuardConfig",
+    "LoraConfig",
     "ModelConfig",
     "ObjectiveConfig",
     "OptimizerConfig",

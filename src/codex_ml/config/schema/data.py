@@ -43,4 +43,18 @@ class DataConfig:
     ]
     dedup: Annotated[Literal["exact", "none"], key("remove documents of equal text")]
     split: SplitConfig
+    format: Annotated[
+        Literal["text", "auto", "chat", "prompt_completion", "alpaca", "sharegpt"],
+        key("text: documents to predict whole; else samples of which answers alone are trained"),
+    ]
+    template: Annotated[
+        str | None, key("Jinja file of a chat template; null: the tokenizer's own", role="operational")
+    ]
+    overlong: Annotated[
+        Literal["error", "truncate", "drop"], key("a sample longer than model.context: refuse, cut or drop")
+    ]
+    packing: Annotated[
+        Literal["best_fit", "none"],
+        key("best_fit: several samples a row, each by itself; none: one a row"),
+    ]
     shard_tokens: Annotated[int, key("tokens per shard file", role="operational", ge=1 << 10)]

@@ -16,5 +16,7 @@ class TokenizerConfig:
     path: Annotated[
         str | None, key("directory of an existing tokenizer; null trains one", role="operational")
     ]
-    vocab_size: Annotated[int, key("entries, special tokens included", ge=264, le=1 << 20)]
+    vocab_size: Annotated[
+        int, key("entries, special tokens included; 0: those of the given one", ge=0, le=1 << 20)
+    ]
     train_bytes: Annotated[int, key("most bytes of the training split used to train it", ge=1 << 10)]

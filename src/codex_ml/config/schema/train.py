@@ -55,6 +55,9 @@ class EarlyStopConfig:
 class TrainConfig:
     __pydantic_config__ = FORBID
 
+    engine: Annotated[
+        Literal["native", "hf"], key("native: the project's loop; hf: transformers' Trainer on the same data")
+    ]
     steps: Annotated[int, key("optimizer steps", role="horizon", ge=1, le=1 << 40)]
     lr: Annotated[float, key("peak learning rate of AdamW", gt=0)]
     batch_size: Annotated[int, key("rows per optimizer step", ge=1, le=1 << 24)]

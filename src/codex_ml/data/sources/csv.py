@@ -9,7 +9,7 @@ from typing import IO
 
 from codex_ml.data.document import Dropped, settle
 from codex_ml.data.sources.streams import open_binary
-from codex_ml.data.sources.tables import Row, TableSource
+from codex_ml.data.sources.tables import Record, Row, TableSource
 from codex_ml.errors import DataError
 
 _HINT = "mend the row, or set data.on_error=skip to leave such rows out"
@@ -21,6 +21,18 @@ class CsvSource(TableSource):
     suffixes = tuple(f"{kind}{pack}" for kind in (".csv", ".tsv") for pack in ("", ".gz", ".zst"))
 
     def rows(self, path: Path, *, name: str) -> Iterator[Row | Dropped]:
+        text, group = self.cfg.text_field, self.cfg.group_field
+        for record in self._read(path, name=name, wanted=[text, *filter(None, (group,))]):
+            if isinstance(record, Dropped):
+                yield record
+            else:
+                cells = record.cells
+                yield Row(record.where, cells[text], None if group is None else cells[group])
+
+    def record_rows(self, path: Path, *, name: str) -> Iterator[Record | Dropped]:
+        return self._read(path, name=name, wanted=[])
+
+    def _read(self, path: Path, *, name: str, wanted: list[str]) -> Iterator[Record | Dropped]:
         # The limit is the module's, and its default of 128 KiB is less than one source file may have.
         csv.field_size_limit(max(csv.field_size_limit(), 8 * self.cfg.max_bytes))
         with open_binary(path, name=name) as stream:
@@ -31,19 +43,14 @@ class CsvSource(TableSource):
                 return
             if isinstance(header, Dropped):
                 raise DataError(f"{name}: the header cannot be read", code="data.csv", got=header.detail)
-            columns = self._columns(header, name=name)
+            for field in wanted:
+                if field not in header:
+                    raise self.missing_field(field, name=name, where=1, fields=header)
             while (cells := self._next(reader, lines, name=name)) is not None:
                 if isinstance(cells, Dropped):
                     yield cells
                 elif cells:
-                    yield self._row(cells, header, columns, name=name, line=reader.line_num)
-
-    def _columns(self, header: list[str], *, name: str) -> tuple[int, int | None]:
-        for field in filter(None, (self.cfg.text_field, self.cfg.group_field)):
-            if field not in header:
-                raise self.missing_field(field, name=name, where=1, fields=header)
-        group = self.cfg.group_field
-        return header.index(self.cfg.text_field), None if group is None else header.index(group)
+                    yield self._record(cells, header, name=name, line=reader.line_num)
 
     def _next(self, reader: Iterator[list[str]], lines: _Lines, *, name: str) -> list[str] | Dropped | None:
         """The next row; None at the end. Raises DataError as ``data.on_error`` says."""
@@ -60,9 +67,7 @@ class CsvSource(TableSource):
             return settle(error, skip=self.skip, id=place, path=name)
         return cells
 
-    def _row(
-        self, cells: list[str], header: list[str], columns: tuple[int, int | None], *, name: str, line: int
-    ) -> Row | Dropped:
+    def _record(self, cells: list[str], header: list[str], *, name: str, line: int) -> Record | Dropped:
         place = f"{name}:{line}"
         if len(cells) != len(header):
             problem = DataError(
@@ -73,8 +78,8 @@ class CsvSource(TableSource):
                 next_step=_HINT,
             )
             return settle(problem, skip=self.skip, id=place, path=name)
-        text, group = columns
-        return Row(line, cells[text], None if group is None else cells[group])
+        # Of columns of one name the first counts.
+        return Record(line, dict(zip(reversed(header), reversed(cells), strict=True)), name)
 
 
 class _Lines:

@@ -9,7 +9,7 @@ from typing import IO
 
 from codex_ml.data.document import Dropped, settle
 from codex_ml.data.sources.streams import open_binary
-from codex_ml.data.sources.tables import Row, TableSource
+from codex_ml.data.sources.tables import Record, Row, TableSource
 from codex_ml.errors import DataError
 
 _BOM = b"\xef\xbb\xbf"
@@ -21,6 +21,10 @@ class JsonlSource(TableSource):
     suffixes = tuple(f"{kind}{pack}" for kind in (".jsonl", ".ndjson") for pack in ("", ".gz", ".zst"))
 
     def rows(self, path: Path, *, name: str) -> Iterator[Row | Dropped]:
+        for record in self.record_rows(path, name=name):
+            yield record if isinstance(record, Dropped) else self._row(record)
+
+    def record_rows(self, path: Path, *, name: str) -> Iterator[Record | Dropped]:
         # A text takes at most six bytes per byte in JSON (\u00XX); a longer line need not be held.
         limit = 8 * self.cfg.max_bytes + (1 << 20)
         with open_binary(path, name=name) as stream:
@@ -30,18 +34,22 @@ class JsonlSource(TableSource):
                     yield Dropped(place, name, size, "clean.long", f"a line of {size} bytes")
                 elif line.strip():
                     line = line.removeprefix(_BOM) if number == 1 else line
-                    yield self._row(line, name=name, number=number)
+                    yield self._record(line, name=name, number=number)
 
-    def _row(self, line: bytes, *, name: str, number: int) -> Row | Dropped:
+    def _record(self, line: bytes, *, name: str, number: int) -> Record | Dropped:
         place = f"{name}:{number}"
         try:
-            record = _parse(line, place=place)
-            for field in filter(None, (self.cfg.text_field, self.cfg.group_field)):
-                if field not in record:
-                    raise self.missing_field(field, name=name, where=number, fields=list(record))
+            return Record(number, _parse(line, place=place), name, len(line))
         except DataError as error:
             return settle(error, skip=self.skip, id=place, path=name, size=len(line))
-        return Row(number, record[self.cfg.text_field], record.get(self.cfg.group_field or ""))
+
+    def _row(self, record: Record) -> Row | Dropped:
+        cells = record.cells
+        for field in filter(None, (self.cfg.text_field, self.cfg.group_field)):
+            if field not in cells:
+                error = self.missing_field(field, name=record.path, where=record.where, fields=list(cells))
+                return settle(error, skip=self.skip, id=record.place, path=record.path, size=record.size)
+        return Row(record.where, cells[self.cfg.text_field], cells.get(self.cfg.group_field or ""))
 
 
 def _lines(stream: IO[bytes], *, limit: int) -> Iterator[tuple[bytes | None, int]]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import glob
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from codex_ml.config.schema.data import DataConfig
 from codex_ml.core.digest import digest_bytes
@@ -19,7 +20,9 @@ from codex_ml.data.sources.common import (
     posix_name,
     unreadable,
 )
-from codex_ml.errors import DataError, did_you_mean
+from codex_ml.errors import ConfigError, DataError, did_you_mean
+
+_Read = TypeVar("_Read")
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,20 @@ class Row:
     where: int
     text: object
     group: object = None
+
+
+@dataclass(frozen=True)
+class Record:
+    """One row with all its cells; *size* is the bytes it took, 0 where they cannot be told."""
+
+    where: int
+    cells: dict[str, object]
+    path: str
+    size: int = 0
+
+    @property
+    def place(self) -> str:
+        return f"{self.path}:{self.where}"
 
 
 class TableSource(ABC):
@@ -49,21 +66,37 @@ class TableSource(ABC):
     def rows(self, path: Path, *, name: str) -> Iterator[Row | Dropped]:
         """The rows of one file. Raises DataError; a row that is skipped is yielded as `Dropped`."""
 
+    def record_rows(self, path: Path, *, name: str) -> Iterator[Record | Dropped]:  # noqa: ARG002 - for others
+        """The rows of one file with all their cells; raises and yields as `rows` does."""
+        raise no_records(self.cfg.source)
+
     def inputs(self) -> list[InputFile]:
         return [item for item, _, _ in self._files()]
 
     def documents(self) -> Iterator[Document | Dropped]:
+        for name, row in self._each_file(self.rows):
+            yield row if isinstance(row, Dropped) else self._document(row, name=name)
+
+    def records(self) -> Iterator[Record | Dropped]:
+        """Whole rows in a fixed order, streaming; raises and yields `Dropped` as `documents` does."""
+        for _, record in self._each_file(self.record_rows):
+            yield record
+
+    def _each_file(
+        self, read: Callable[..., Iterator[_Read | Dropped]]
+    ) -> Iterator[tuple[str, _Read | Dropped]]:
         for item, path, stamp in self._files():
+            name = item.path
             if not item.sha256:
-                yield Dropped(item.path, item.path, 0, "data.unreadable", f"cannot read {item.path}")
+                yield name, Dropped(name, name, 0, "data.unreadable", f"cannot read {name}")
                 continue
             try:
-                for row in self.rows(path, name=item.path):
-                    yield row if isinstance(row, Dropped) else self._document(row, name=item.path)
+                for row in read(path, name=name):
+                    yield name, row
             except OSError as error:
-                yield settle(unreadable(path, error), skip=self.skip, id=item.path, path=item.path)
+                yield name, settle(unreadable(path, error), skip=self.skip, id=name, path=name)
             except DataError as error:
-                yield settle(error, skip=self.skip, id=item.path, path=item.path)
+                yield name, settle(error, skip=self.skip, id=name, path=name)
             if _stamp(path) != stamp:
                 raise changed(path)
 
@@ -122,6 +155,16 @@ class TableSource(ABC):
         if not chosen:
             raise nothing_found(self.cfg, self.cfg.path)
         return chosen
+
+
+def no_records(source: str) -> ConfigError:
+    """The error for samples from a source that has none."""
+    return ConfigError(
+        f"data.source={source} yields texts, not samples",
+        code="data.samples-source",
+        wanted="data.source=jsonl, parquet or csv, or data.format=text",
+        next_step="add data=samples data.path=FILE.jsonl",
+    )
 
 
 def _stamp(path: Path) -> int:

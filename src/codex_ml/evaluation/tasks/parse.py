@@ -18,7 +18,7 @@ def evaluate_parse(context: EvalContext) -> dict[str, Measured]:
     """
     rule = context.cfg.parse
     end = context.tokenizer.eos_id
-    room = min(rule.max_tokens, context.model.cfg.context - 1)
+    room = min(rule.max_tokens, context.model.context - 1)
     samples = complete(
         context.model,
         [end],

@@ -45,7 +45,7 @@ class Job:
     directory: RunDirectory
     run_id: str
     facts: Mapping[str, str]
-    initial_weights: Path | None = None
+    base: Path | None = None
 
 
 def train(
@@ -64,7 +64,7 @@ def train(
     """
     store = CheckpointStore.open(job, world=world)
     checkpoint = store.find(resume_from)
-    if checkpoint is not None and _finished(checkpoint, job.config):
+    if checkpoint is not None and finished(checkpoint, job.config):
         return TrainOutcome(checkpoint, checkpoint.step, already_finished=True)
     session = build_session(
         job.config,
@@ -72,7 +72,7 @@ def train(
         dataset=job.dataset,
         vocab_size=job.vocab_size,
         world=world,
-        initial_weights=job.initial_weights,
+        base=job.base,
     )
     if checkpoint is not None:
         restore(session, checkpoint)
@@ -131,7 +131,7 @@ def _named(error: RuntimeError) -> Exception:
     )
 
 
-def _finished(checkpoint: Checkpoint, config: RunConfig) -> bool:
+def finished(checkpoint: Checkpoint, config: RunConfig) -> bool:
     """At its last step, with the evaluation that belongs to it."""
     progress = Progress.from_dict(checkpoint.state())
     ended = progress.step >= config.train.steps or progress.stopped_early

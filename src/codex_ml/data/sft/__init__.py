@@ -1,0 +1,1 @@
+"""Samples of which answers alone are trained: read, rendered, masked, packed, and shown."""
