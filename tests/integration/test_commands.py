@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import time
+import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 import pytest
@@ -32,6 +34,18 @@ CALLS = {
     "doctor": (["experiment=tiny"], ["experiment=tyni"], 2),
     "eval": (["tiny", "--task", "lm"], ["tiny", "--task", "lmm"], 2),
     "generate": (["tiny", "--prompt", "def", "--max-tokens", "4"], ["tyni", "--prompt", "def"], 2),
+    "model export": (
+        ["{export}", "--format", "merged", "--out", "{new}"],
+        ["{export}", "--format", "adapter", "--out", "{new}"],
+        2,
+    ),
+    "model import": (["{export}", "--out", "{new}"], ["/nowhere", "--out", "{new}"], 2),
+    "model inspect": (["{export}"], ["/nowhere"], 2),
+    "model merge": (
+        ["{export}", "{adapter}", "--out", "{new}"],
+        ["{export}", "/nowhere", "--out", "{new}"],
+        2,
+    ),
     "pipeline plan": (["experiment=tiny"], ["experiment=tiny", "model.heads=3"], 2),
     "pipeline run": (["experiment=tiny"], ["experiment=tiny", "data.source=filse"], 2),
     "reproduce": (["tiny", "--steps", "2"], ["tyni"], 2),
@@ -97,9 +111,30 @@ def test_a_wrong_call_is_one_line_with_a_code(path: str, trained, cli) -> None:
     assert f"[{done.json['error']['code']}]" in errors[0]
 
 
-def _filled(words: list[str], home) -> list[str]:
-    tokenizer = next((home / ".codex" / "store" / "tokenizers").iterdir())
-    return [word.format(tokenizer=tokenizer) if "{tokenizer}" in word else word for word in words]
+def _filled(words: list[str], home: Path) -> list[str]:
+    places = {
+        "tokenizer": lambda: next((home / ".codex" / "store" / "tokenizers").iterdir()),
+        "export": lambda: home / "runs" / "tiny" / "export",
+        "adapter": lambda: _adapter(home),
+        "new": lambda: home / f"new-{uuid.uuid4().hex[:8]}",
+    }
+    found = {name: str(place()) for name, place in places.items() if f"{{{name}}}" in " ".join(words)}
+    return [word.format(**found) if word.startswith("{") else word for word in words]
+
+
+def _adapter(home: Path) -> Path:
+    """An adapter that does something, on the export of the run."""
+    from codex_ml.modeling.codex_model_loader import load_model_with_optional_lora
+    from codex_ml.modeling.lora import adapter_tensors, save_adapter
+
+    directory = home / "adapter"
+    if not directory.exists():
+        base = home / "runs" / "tiny" / "export"
+        loaded = load_model_with_optional_lora(base, dtype="float32", device="cpu", lora_enabled=True)
+        for name, value in adapter_tensors(loaded.model).items():
+            value.fill_(0.01 if "lora_B" in name else 0.1)
+        save_adapter(loaded.model, directory, loaded.weights_sha256)
+    return directory
 
 
 @pytest.mark.parametrize("words", [(), ("pipeline",), ("pipeline", "run"), ("config", "show")])

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from codex_ml.errors import UsageError
 from codex_ml.interfaces.tokenizer import Side
-from codex_ml.tokenization.hf_tokenizer import EncodedBatch
+
+
+@dataclass(frozen=True)
+class EncodedBatch:
+    """Token ids and attention mask (1 = text, 0 = padding), both int64 of shape (batch, length)."""
+
+    ids: NDArray[np.int64]
+    mask: NDArray[np.int64]
 
 
 def make_batch(

@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from codex_ml.core.optional import require
 from codex_ml.core.publish import read_json
 from codex_ml.errors import ConfigError, UsageError
 from codex_ml.interfaces.tokenizer import Side
+from codex_ml.tokenization.batching import EncodedBatch, make_batch
 from codex_ml.tokenization.special import FIM_MIDDLE, FIM_PREFIX, FIM_SUFFIX
 
 TOKENIZER_JSON = "tokenizer.json"
 TOKENIZER_CONFIG = "tokenizer_config.json"
-
-
-@dataclass(frozen=True)
-class EncodedBatch:
-    """Token ids and attention mask (1 = text, 0 = padding), both int64 of shape (batch, length)."""
-
-    ids: NDArray[np.int64]
-    mask: NDArray[np.int64]
 
 
 def read_tokenizer_json(directory: Path) -> str:
@@ -124,19 +113,9 @@ class HFTokenizerAdapter:
         equal length, else UsageError.
         """
         rows = [row.ids for row in self._plain.encode_batch_fast(list(texts), add_special_tokens=False)]
-        if max_length is not None:
-            cut = slice(None, max_length) if truncation == "right" else slice(-max_length, None)
-            rows = [row[cut] if len(row) > max_length else row for row in rows]
-        width = max(map(len, rows), default=0)
-        ragged = any(len(row) != width for row in rows)
-        if padding is None and ragged:
-            raise UsageError(
-                "texts of different lengths do not make a batch",
-                code="tokenizer.ragged",
-                got=f"{min(map(len, rows))} to {width} tokens",
-                next_step="choose padding='left' or padding='right'",
-            )
-        return _pad(rows, width=width, left=padding == "left", pad_id=self.pad_id if ragged else 0)
+        return make_batch(
+            rows, padding=padding, max_length=max_length, truncation=truncation, pad_id=lambda: self.pad_id
+        )
 
     def decode(self, ids: Sequence[int], *, skip_special: bool = False) -> str:
         """The text of *ids*; exact for ids that come from `encode`."""
@@ -152,16 +131,6 @@ class HFTokenizerAdapter:
         if found is None:
             raise _special_error(self.directory, f"has no {role}", f"{role} in {TOKENIZER_CONFIG}")
         return found
-
-
-def _pad(rows: list[list[int]], *, width: int, left: bool, pad_id: int) -> EncodedBatch:
-    ids = np.full((len(rows), width), pad_id, dtype=np.int64)
-    mask = np.zeros((len(rows), width), dtype=np.int64)
-    for index, row in enumerate(rows):
-        place = slice(width - len(row), width) if left else slice(0, len(row))
-        ids[index, place] = row
-        mask[index, place] = 1
-    return EncodedBatch(ids=ids, mask=mask)
 
 
 def _special_names(directory: Path) -> dict[str, str]:

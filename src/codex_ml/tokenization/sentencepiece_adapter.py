@@ -11,8 +11,7 @@ from typing import Any
 
 from codex_ml.errors import ConfigError, DataError
 from codex_ml.interfaces.tokenizer import Side
-from codex_ml.tokenization.batching import make_batch
-from codex_ml.tokenization.hf_tokenizer import EncodedBatch
+from codex_ml.tokenization.batching import EncodedBatch, make_batch
 from codex_ml.tokenization.sentencepiece_model import SIDECAR, load_model, read_special
 from codex_ml.tokenization.sentencepiece_train import ModelType, check_text, train_sentencepiece
 from codex_ml.tokenization.special import FIM_MIDDLE, FIM_PREFIX, FIM_SUFFIX
