@@ -5,7 +5,10 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("data_speed", "training_speed", "step_overhead", "data_memory", "checkpoint_cost", "resume_peers")
+NAMES = (
+    *("data_speed", "training_speed", "step_overhead", "data_memory", "checkpoint_cost"),
+    *("resume_peers", "sft_peers"),
+)
 
 if __name__ == "__main__":
     chosen, options = sys.argv[1:2], sys.argv[2:]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import shlex
 from collections.abc import Iterator
@@ -55,8 +56,30 @@ def _run_part(text: str, wanted: int, trained: Path, cli) -> None:
         if tuple(words[: len(long)]) == long and wanted == 0:
             overrides = [word for word in words[len(long) :] if "=" in word and not word.startswith("--")]
             words = ["config", "validate", *overrides]
-    done = cli(trained, *words, env=env)
+    if "SmolLM2" in text:
+        _bring_in(trained)
+    done = cli(trained, *(word.replace("SmolLM2", _BASE) for word in words), env=env)
     assert done.code == wanted, done.err
+
+
+#: A tiny random model stands for the one that the pages speak of; commands run beside the workspace.
+_BASE = "Tiny"
+
+
+@functools.cache
+def _bring_in(trained: Path) -> None:
+    """What the pages take as given: a pretrained model in both formats, and samples."""
+    import runpy
+
+    from codex_ml.modeling.export_gguf import export_gguf
+    from tiny_models import build, write_tokenizer
+
+    base = trained.parent / _BASE
+    build("llama", max_position_embeddings=1024).save_pretrained(str(base))
+    write_tokenizer(base)
+    export_gguf(base, trained.parent / f"{_BASE}.gguf")
+    tool = runpy.run_path(str(ROOT / "tools" / "stdlib_functions.py"))
+    tool["write"](trained.parent / "functions.jsonl", limit=60, most_characters=300)
 
 
 def _run_tool(words: list[str]) -> None:
