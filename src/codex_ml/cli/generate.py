@@ -13,6 +13,7 @@ from codex_ml.cli.common import Invocation, common_options, need
 @common_options
 @click.argument("target")
 @click.option("--prompt", required=True, help="Text to complete; - reads standard input.")
+@click.option("--chat", is_flag=True, help="Ask the prompt as a question, through the chat template.")
 @click.option("--max-tokens", type=click.IntRange(1), default=64, show_default=True)
 @click.option("--temperature", type=click.FloatRange(0), default=0.6, show_default=True, help="0 is greedy.")
 @click.option("--top-p", type=click.FloatRange(0, 1, min_open=True), default=0.95, show_default=True)
@@ -21,6 +22,7 @@ def command(
     invocation: Invocation,
     target: str,
     prompt: str,
+    chat: bool,
     max_tokens: int,
     temperature: float,
     top_p: float,
@@ -37,6 +39,7 @@ def command(
     result = complete_text(
         target,
         prompt=text,
+        chat=chat,
         max_tokens=max_tokens,
         temperature=temperature,
         top_p=top_p,
@@ -45,4 +48,4 @@ def command(
     )
     if result["stopped"] == "context":
         invocation.reporter().say("stopped where the model's context is full")
-    invocation.emit(result, f"{text}{result['text']}")
+    invocation.emit(result, result["text"] if chat else f"{text}{result['text']}")

@@ -20,8 +20,11 @@ def prepare_for(
     """Found in the store, or built. Raises as `prepare_dataset` and `prepare_samples` do."""
     context = config.model.context
     if config.data.format == "text":
+        tokenizer_cfg = config.tokenizer
+        if config.model.path is not None:  # its embedding knows the tokens of one tokenizer only
+            tokenizer_cfg = replace(tokenizer_cfg, path=tokenizer_path(config), vocab_size=0)
         return prepare_dataset(
-            config.data, tokenizer_cfg=config.tokenizer, context=context, home=home, progress=progress
+            config.data, tokenizer_cfg=tokenizer_cfg, context=context, home=home, progress=progress
         )
     given = replace(config.tokenizer, path=tokenizer_path(config))
     tokenizer = keep_given(given, home=home)

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from codex_ml.core.paths import Home
+from codex_ml.data.sft.ask import question_ids
 from codex_ml.evaluation.session import settle
 from codex_ml.evaluation.target import find_target
 from codex_ml.generation.generate import complete
@@ -16,6 +17,7 @@ def complete_text(
     text: str,
     *,
     prompt: str,
+    chat: bool = False,
     max_tokens: int,
     temperature: float,
     top_p: float,
@@ -24,15 +26,21 @@ def complete_text(
 ) -> dict[str, Any]:
     """The completion with what it came from; equal arguments give equal text.
 
+    With *chat* the prompt is a question, put through the chat template.
+
     Raises UsageError for an unknown target, DataError for a prompt that does not fit.
     """
     target = find_target(text, home=home)
     settle(target, home=home)
     tokenizer = target.load_tokenizer()
     device = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+    template = None if target.kind == "export" else target.config.data.template
+    ids = target.prompt_ids(prompt)
+    if chat:
+        ids = question_ids(prompt, tokenizer=target.tokenizer, template=template)
     done = complete(
         target.load_model(device=device),
-        target.prompt_ids(prompt),
+        ids,
         samples=1,
         max_tokens=max_tokens,
         temperature=temperature,

@@ -116,6 +116,7 @@ def read_weights(
 ) -> nn.Module:
     """The plain model of *files*. Raises IntegrityError when a weight is missing, left over or misshapen."""
     transformers = require("transformers", extra="train")
+    _hush(transformers)
     config, model_class = _architecture(files)
     options: dict[str, Any] = {"dtype": DTYPES[dtype], "attn_implementation": attention}
     options["ignore_mismatched_sizes"] = True  # so that they are reported with the others, and refused
@@ -138,6 +139,12 @@ def read_weights(
         )
     model.config._name_or_path = str(files.directory)
     return cast("nn.Module", model)
+
+
+def _hush(transformers: Any) -> None:
+    """No bars and no advice: what matters is in our own errors and facts."""
+    transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()
 
 
 def _slices(files: PretrainedFiles) -> dict[str, Any]:

@@ -6,6 +6,7 @@ LoRA: Hu et al., 2021; rsLoRA: Kalajdzievski, 2023; DoRA: Liu et al., 2024. The 
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -56,7 +57,9 @@ def attach_adapter(
         task_type="CAUSAL_LM",
     )
     # peft draws on the CPU whatever the device, so that generator alone is seeded and then put back.
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        # peft asks transformers by a name that is on its way out.
+        warnings.filterwarnings("ignore", category=FutureWarning, message=".*is_gradient_checkpointing.*")
         torch.default_generator.manual_seed(draw_seed(seed, "lora.init"))
         return cast("nn.Module", peft.get_peft_model(model, config))
 
@@ -76,7 +79,8 @@ def load_adapter(
     table, _ = read_header(directory / WEIGHTS)
     config = peft.PeftConfig.from_pretrained(str(directory))
     config.inference_mode = not trainable
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=FutureWarning, message=".*is_gradient_checkpointing.*")
         try:
             wrapped = peft.get_peft_model(model, config)
         except ValueError as error:  # its target modules are not in this model

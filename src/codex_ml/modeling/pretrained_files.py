@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -65,9 +66,20 @@ def inspect_directory(path: Path) -> PretrainedFiles:
     """Read config, index and headers of *path* and hash its shards.
 
     Raises UsageError for what is no directory of usable weights, IntegrityError for files that are cut
-    off, swapped or, where a manifest stands beside them, different from it.
+    off, swapped or, where a manifest stands beside them, different from it. What was looked at in this
+    process is not hashed again as long as names, sizes and times of its files are the same.
     """
     _require_directory(path)
+    stamps = tuple(
+        (file.name, file.stat().st_size, file.stat().st_mtime_ns, file.stat().st_ino)
+        for file in sorted(path.iterdir())
+        if file.is_file()
+    )
+    return _inspect(path, path.resolve(), stamps)
+
+
+@lru_cache(maxsize=8)
+def _inspect(path: Path, _place: Path, _stamps: tuple[tuple[str, int, int, int], ...]) -> PretrainedFiles:
     config = _read_config(path)
     sealed = verify_directory(path)["files"] if (path / MANIFEST).is_file() else {}
     shards, assigned = _shards(path)

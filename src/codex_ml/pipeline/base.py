@@ -23,6 +23,7 @@ class Base:
     directory: Path
     weights_sha256: str
     adapter_sha256: str | None
+    vocab_size: int
 
     def inputs(self) -> dict[str, str | None]:
         """Its part of the run's identity."""
@@ -46,7 +47,21 @@ def find_base(config: RunConfig) -> Base | None:
     if config.model.path is None:
         return None
     files = inspect_directory(Path(config.model.path).expanduser())
-    return Base(files.directory, files.weights_sha256, _adapter_digest(config.model.lora.path))
+    return Base(
+        files.directory, files.weights_sha256, _adapter_digest(config.model.lora.path), files.vocab_size
+    )
+
+
+def check_tokenizer(base: Base, *, entries: int) -> None:
+    """Raise ConfigError when a tokenizer has more entries than the model's embedding has rows."""
+    if entries > base.vocab_size:
+        raise ConfigError(
+            "the tokenizer has tokens that the model has no row for",
+            code="model.tokenizer-size",
+            got=f"{entries} tokens",
+            wanted=f"at most {base.vocab_size}, the rows of the embedding",
+            next_step="leave tokenizer.path to the model's own",
+        )
 
 
 def _adapter_digest(path: str | None) -> str | None:

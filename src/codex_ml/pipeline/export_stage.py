@@ -8,6 +8,7 @@ from codex_ml.checkpointing.retention import remove
 from codex_ml.core.publish import MANIFEST, read_json, staged, verify_directory
 from codex_ml.errors import IntegrityError
 from codex_ml.modeling.export import write_export
+from codex_ml.modeling.golden import write_golden
 from codex_ml.modeling.size import model_size
 from codex_ml.pipeline.card import model_card
 from codex_ml.pipeline.context import Work
@@ -52,6 +53,7 @@ def export(work: Work) -> None:
             facts=facts,
             card=model_card(facts),
         )
+        write_golden(stage, source=target.tokenizer)
 
 
 def _current(work: Work, meta: dict[str, Any]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from codex_ml.data.select import prepare_for
-from codex_ml.pipeline.base import find_base
+from codex_ml.pipeline.base import check_tokenizer, find_base
 from codex_ml.pipeline.context import Work
 
 
@@ -11,4 +11,6 @@ def prepare(work: Work) -> None:
     """Find or build the dataset of the config."""
     work.base = find_base(work.config)
     work.dataset = prepare_for(work.config, home=work.request.home, progress=work.reporter.progress)
+    if work.base is not None:
+        check_tokenizer(work.base, entries=work.dataset.tokenizer.vocab_size)
     work.reporter.say(f"data ready: {work.dataset.digest[:12]} ({work.dataset.directory})")

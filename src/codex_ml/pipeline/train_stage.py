@@ -173,5 +173,18 @@ def _announce(work: Work, resolved: ResolvedRun, report: DeterminismReport) -> N
         "step": f"{how}: {resolved.compile_reason}",
         "determinism": f"{report.grade}{lowered}",
     }
-    for name, text in facts.items():
+    for name, text in {**facts, **_about_base(work)}.items():
         work.reporter.say(f"{name}: {text}")
+
+
+def _about_base(work: Work) -> dict[str, str]:
+    """What a fine-tuning run stands on, and what of it is trained."""
+    if work.base is None:
+        return {}
+    lora = work.config.model.lora
+    adapter = f"new {lora.variant}, rank {lora.r}, on {', '.join(lora.targets)}"
+    if lora.path is not None:
+        adapter = f"goes on from {lora.path}; its own rank and targets count"
+    elif not lora.r:
+        adapter = "none: every weight is trained"
+    return {"base": f"{work.base.weights_sha256[:12]} ({work.base.directory})", "adapter": adapter}

@@ -14,7 +14,8 @@ class RuntimeConfig:
 
     device: Annotated[str, key("auto, cpu, cuda or cuda:N", pattern=r"^(auto|cpu|cuda(:\d+)?)$")]
     dtype: Annotated[
-        Literal["auto", "float32", "bfloat16"], key("precision of matrix products; weights stay float32")
+        Literal["auto", "float32", "bfloat16"],
+        key("precision of matrix products; what is trained is float32"),
     ]
     compile: Annotated[Literal["auto"] | bool, key("torch.compile: auto where a compiler works and it pays")]
     threads: Annotated[Literal["auto"] | int, key("CPU threads; auto: one per usable core")]
