@@ -37,7 +37,7 @@ def ours(model: Path, data: Path) -> None:
     words = [
         *("experiment=sft_lora", f"model.path={model}", f"data.path={data}", f"model.context={LENGTH}"),
         *(f"model.lora.r={RANK}", "data.overlong=drop", f"train.steps={WARM + STEPS}", "train.batch_size=8"),
-        *("runtime.shards=2", "runtime.compile=true", "train.schedule.warmup_steps=1", "eval.every=0"),
+        *("runtime.shards=4", "runtime.compile=true", "train.schedule.warmup_steps=1", "eval.every=0"),
         "checkpoint.keep_best=0",
     ]
     config = compose(words, environ={}).config
