@@ -58,6 +58,7 @@ def test_the_export_says_what_it_was_made_of_and_what_was_proved(home: Path, tun
     assert record["inputs"]["base_weights"] == facts["inputs"]["base_weights"] == base
     probe = facts["probe"]
     assert probe["merged"] == probe["export"]
+    assert probe["rounding"] == 0.0
     assert len({probe["base"], probe["adapter"], probe["merged"]}) == 3
     assert probe["effect"] > 1e-3
     assert probe["drift"] < 1e-5
@@ -130,12 +131,87 @@ def test_an_adapter_goes_on_and_an_export_is_a_base(home: Path, tuned: Any) -> N
     last, first = journal(tuned)[-1]["loss"], journal(tuned)[0]["loss"]
     for work in (on, anew):
         assert journal(work)[0]["loss"] < (first + last) / 2
+    kept = Path(on.config.model.lora.path)
+    assert kept.parent == Home(home).store / "adapters"
+
+
+def test_another_base_under_a_run_is_refused_wherever_it_is_used(home: Path, tmp_path: Path) -> None:
+    import shutil
+
+    from codex_ml.evaluation.complete import complete_text
+    from codex_ml.pipeline.verify import verify_run
+
+    base = tmp_path / "swapped-base"
+    shutil.copytree(write_base(home), base)
+    work = tuner(home)("swapped", f"model.path={base}", "train.steps=2", "train.schedule.warmup_steps=1")
+    config = json.loads((base / "config.json").read_text())
+    (base / "config.json").write_text(json.dumps({**config, "rms_norm_eps": 1e-3}))
+    (fault,) = [check for check in verify_run(work.directory, home=Home(home)) if check.fault]
+    assert "config.json" in str(fault.fault)
+    with pytest.raises(CodexError) as caught:
+        tuner(home)("swapped", f"model.path={base}", "train.steps=2", "train.schedule.warmup_steps=1")
+    assert "inputs.base_config" in str(caught.value)
+    shutil.rmtree(base)
+    from tiny_models import build
+
+    build("llama", seed=9).save_pretrained(str(base))
+    options = {"max_tokens": 2, "temperature": 0.0, "top_p": 1.0, "seed": 1, "home": Home(home)}
+    with pytest.raises(CodexError) as caught:
+        complete_text("swapped", prompt="def", **options)
+    assert caught.value.code == "model.base-changed"
+
+
+def test_a_bfloat16_base_is_exported_in_bfloat16_and_proved_in_float32(home: Path, tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import load_file
+
+    from tiny_models import build, write_tokenizer
+
+    build("llama").to(torch.bfloat16).save_pretrained(str(tmp_path / "narrow"))
+    write_tokenizer(tmp_path / "narrow")
+    work = tuner(home)("narrow", f"model.path={tmp_path / 'narrow'}", whole=True)
+    tensors = load_file(work.directory.export / "model.safetensors")
+    assert {value.dtype for value in tensors.values()} == {torch.bfloat16}
+    probe = json.loads((work.directory.export / "codex_ml.json").read_text())["probe"]
+    assert probe["drift"] < 1e-5 < probe["rounding"]
+
+
+def test_every_weight_trained_in_float32_with_products_in_bfloat16(home: Path) -> None:
+    words = ("model.lora.r=0", "train.lr=0.001", "train.steps=2", "train.schedule.warmup_steps=1")
+    work = tuner(home)("mixed", "runtime.dtype=bfloat16", *words, whole=True)
+    assert {str(value.dtype) for value in work.outcome.checkpoint.model_tensors().values()} == {
+        "torch.float32"
+    }
+
+
+def test_the_export_carries_the_template_that_was_trained_under(home: Path, tmp_path: Path) -> None:
+    template = tmp_path / "own.jinja"
+    text = (
+        "{% for m in messages %}[{{ m.role }}] {{ m.content }}\n{% endfor %}"
+        "{% if add_generation_prompt %}[assistant] {% endif %}"
+    )
+    template.write_text(text)
+    words = (f"data.template={template}", "train.steps=2", "train.schedule.warmup_steps=1")
+    work = tuner(home)("own-template", *words)
+    template.write_text("changed since")
+    assert (work.dataset.directory / "chat_template.jinja").read_text() == text
+
+
+def test_runs_of_the_other_engine_are_not_run_again_by_this_one(home: Path) -> None:
+    from codex_ml.interfaces.reporter import Silent
+    from codex_ml.pipeline.reproduce import reproduce
+
+    work = tuner(home)("other", "train.engine=hf", "train.steps=2", "train.schedule.warmup_steps=1")
+    with pytest.raises(CodexError) as caught:
+        reproduce(work.directory, home=Home(home), from_step=None, steps=None, reporter=Silent())
+    assert caught.value.code == "reproduce.engine"
 
 
 def test_every_weight_trained_is_exported_and_proved_too(home: Path) -> None:
     work = tuner(home)("whole", "model.lora.r=0", "train.lr=0.001", "train.steps=4", whole=True)
     facts = json.loads((work.directory.export / "codex_ml.json").read_text())
     assert facts["probe"]["effect"] > 0
+    assert facts["probe"]["rounding"] == 0.0
     assert not (work.directory.export / "adapter").exists()
 
 
@@ -145,7 +221,7 @@ def test_an_adapter_that_learned_nothing_is_no_export(home: Path, monkeypatch: p
     monkeypatch.setattr(Optimizers, "step", lambda self: None)
     monkeypatch.setattr(Optimizers, "tensors", lambda self: {})
     with pytest.raises(CodexError) as caught:
-        tuner(home)("idle", "train.steps=1", "train.schedule.name=constant", whole=True)
+        tuner(home)("idle", "train.steps=1", "train.schedule.name=constant")
     assert caught.value.code == "model.no-op"
 
 

@@ -74,9 +74,9 @@ def tuned(lab: Laboratory, base: Base) -> Tuned:
         *(f"model.path={base.directory}", f"model.context={CONTEXT}"),
         *(f"data.path={data}", "data.group_field=group", "data.overlong=drop"),
         *("data.split.train=0.95", "data.split.validation=0.05"),
-        *("train.steps=10", "train.batch_size=8", "runtime.shards=4", "train.log_every=2"),
+        *("train.steps=14", "train.batch_size=8", "runtime.shards=4", "train.log_every=2"),
         *("train.lr=0.001", "train.schedule.warmup_steps=3"),
-        *("eval.every=10", "eval.max_rows=8", "checkpoint.every=5"),
+        *("eval.every=14", "eval.max_rows=8", "checkpoint.every=7"),
     )
     done, seconds = lab.cli(*words)
     result = done.json

@@ -47,9 +47,10 @@ def plan(invocation: Invocation, overrides: tuple[str, ...], config_dir: Path | 
     Fails when memory or disk cannot hold it.
     """
     need("train", "torch")
+    from codex_ml.pipeline.base import located
     from codex_ml.pipeline.plan import check_plan, make_plan, plan_text
 
     config = invocation.compose(overrides, config_dir).config
-    planned = make_plan(config, home=invocation.home)
+    planned = make_plan(located(config, home=invocation.home), home=invocation.home)
     invocation.emit(planned.as_dict(), plan_text(planned))
     check_plan(planned)

@@ -134,7 +134,7 @@ def _check_pretrained(config: RunConfig) -> None:
             wanted=f"model.{given[0]}=0",
             next_step="leave these keys as model=pretrained has them",
         )
-    if model.quantize != "none" and not lora.r:
+    if model.quantize != "none" and not lora.r and lora.path is None:
         _refuse(
             "weights of 4 bits cannot be trained themselves",
             code="config.quantize",
@@ -156,7 +156,14 @@ def _check_pretrained(config: RunConfig) -> None:
             got=f"runtime.sharding={config.runtime.sharding}",
             wanted="runtime.sharding=none",
         )
-    if config.train.optimizer.name == "muon" and lora.r:
+    if config.objective.name not in ("lm", "sft"):
+        _refuse(
+            "a pretrained model learns by cross-entropy",
+            code="config.pretrained-objective",
+            got=f"objective.name={config.objective.name}",
+            wanted="objective=lm or objective=sft",
+        )
+    if config.train.optimizer.name == "muon" and (lora.r or lora.path is not None):
         _refuse(
             "Muon is for whole matrices, not for the factors of an adapter",
             code="config.lora-muon",

@@ -17,6 +17,7 @@ from codex_ml.config.schema import RunConfig
 from codex_ml.config.validate import decode_saved
 from codex_ml.core.paths import Home
 from codex_ml.core.publish import read_json, verify_directory
+from codex_ml.data.sft.encoder import SpecialEncoder
 from codex_ml.errors import IntegrityError, UsageError, did_you_mean
 from codex_ml.modeling.decoder import Decoder
 from codex_ml.modeling.pretrained import Pretrained
@@ -42,6 +43,7 @@ class Target:
     vocab_size: int
     dataset_digest: str
     dtype: str
+    base_sha256: str | None
 
     @property
     def pretrained(self) -> bool:
@@ -68,7 +70,14 @@ class Target:
         else:
             assert cfg.path is not None
             base = Path(cfg.path).expanduser()
-        loaded = load_pretrained(base, cfg=cfg, device=str(device), compute_dtype=dtype, seed=config.seed)
+        loaded = load_pretrained(
+            base,
+            cfg=cfg,
+            device=str(device),
+            compute_dtype=dtype,
+            seed=config.seed,
+            expected=None if self.kind == "export" else self.base_sha256,
+        )
         if self.kind != "export":
             tensors = read_tensors(self.weights)
             check_weights(loaded.model, tensors)
@@ -78,7 +87,9 @@ class Target:
     def prompt_ids(self, text: str) -> list[int]:
         """The tokens of a prompt: documents of a model made here begin with the end token before."""
         tokenizer = self.load_tokenizer()
-        return tokenizer.encode(text) if self.pretrained else [tokenizer.eos_id, *tokenizer.encode(text)]
+        if self.pretrained:  # as samples that are plain text begin
+            return [*SpecialEncoder(self.tokenizer).leading(), *tokenizer.encode(text)]
+        return [tokenizer.eos_id, *tokenizer.encode(text)]
 
     def load_tokenizer(self) -> HFTokenizerAdapter:
         return HFTokenizerAdapter(self.tokenizer)
@@ -168,4 +179,5 @@ def _target(place: _Place, record: dict[str, Any], *, weights_sha256: str) -> Ta
         vocab_size=int(inputs["vocab_size"]),
         dataset_digest=str(inputs["dataset"]),
         dtype=str(record["resolved"]["dtype"]),
+        base_sha256=inputs.get("base_weights"),
     )

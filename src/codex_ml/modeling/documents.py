@@ -9,6 +9,7 @@ Shapes: B batch, H query heads, K key/value heads, T time, E head width, N token
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,6 +23,8 @@ from codex_ml.errors import TrainingError
 ATTENTION = "codex_documents"
 
 Three = tuple[Tensor, Tensor, Tensor]
+#: What some attentions add to the scores: sinks and biases.
+_UNKNOWN = ("s_aux", "sinks", "position_bias")
 
 
 def document_slices(positions_BT: Tensor) -> Iterator[tuple[int, int, int]]:
@@ -58,8 +61,13 @@ def document_attention(
     return out_BTHE, sums_BHT
 
 
+def _has_kernel(part: Tensor) -> bool:
+    """Whether PyTorch's kernel and its backward can be called by themselves."""
+    return part.device.type == "cpu"
+
+
 def _forward(q_1HNE: Tensor, k_1HNE: Tensor, v_1HNE: Tensor, scale: float) -> tuple[Tensor, Tensor]:
-    if q_1HNE.device.type == "cpu":
+    if _has_kernel(q_1HNE):
         found: tuple[Tensor, Tensor] = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
             q_1HNE, k_1HNE, v_1HNE, 0.0, True, scale=scale
         )
@@ -102,15 +110,28 @@ def document_attention_backward(
 def _backward(
     grad: Tensor, q: Tensor, k: Tensor, v: Tensor, out: Tensor, sums: Tensor, scale: float
 ) -> tuple[Tensor, ...]:
-    if q.device.type == "cpu":
+    if _has_kernel(q):
         found: tuple[Tensor, ...] = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward(
             grad, q, k, v, out, sums, 0.0, True, scale=scale
         )
         return found
-    with torch.enable_grad():
+    with _autograd_inside_an_operator():
         q, k, v = (part.detach().requires_grad_() for part in (q, k, v))
         again = F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=scale)
         return torch.autograd.grad(again, (q, k, v), grad)
+
+
+@contextlib.contextmanager
+def _autograd_inside_an_operator() -> Iterator[None]:
+    """An operator runs below autograd; here it is wanted once more, for one forward pass."""
+    key = torch._C.DispatchKey.AutogradFunctionality
+    before = torch._C._dispatch_tls_is_dispatch_key_excluded(key)
+    torch._C._dispatch_tls_set_dispatch_key_excluded(key, False)
+    try:
+        with torch.enable_grad():
+            yield
+    finally:
+        torch._C._dispatch_tls_set_dispatch_key_excluded(key, before)
 
 
 @document_attention_backward.register_fake
@@ -150,23 +171,28 @@ def attend(
     document_positions: Tensor | None = None,
     sliding_window: int | None = None,
     softcap: float | None = None,
-    **_: Any,
+    dropout: float = 0.0,
+    **more: Any,
 ) -> tuple[Tensor, None]:
     """What transformers calls for each layer; by documents in training, plain and causal elsewhere.
 
     Raises TrainingError for a model whose attention has more to it than that.
     """
-    if softcap is not None or (sliding_window is not None and query.shape[2] > sliding_window):
+    window = sliding_window is not None and query.shape[2] > sliding_window
+    odd = {name: more[name] for name in _UNKNOWN if more.get(name) is not None}
+    if softcap is not None or window or dropout or odd:
         raise TrainingError(
-            "this model's attention has a window or a cap, which training by documents does not know",
+            "this model's attention is more than causal, which training by documents does not know",
             code="train.attention",
-            got=f"sliding_window={sliding_window} softcap={softcap}",
-            next_step="set model.context to the window or less",
+            got=", ".join([f"window {sliding_window}, cap {softcap}, dropout {dropout}", *odd]),
+            next_step="keep model.context within a window; set attention_dropout to 0 in its config.json",
         )
     groups = query.shape[1] // key.shape[1]
     if groups > 1:
         key, value = key.repeat_interleave(groups, dim=1), value.repeat_interleave(groups, dim=1)
     if document_positions is not None:
+        # Rotary positions widen queries and keys where weights are wider than products.
+        query, key = query.to(value.dtype), key.to(value.dtype)
         out_BTHE, _sums = document_attention(query, key, value, document_positions, scaling)
         return out_BTHE, None
     causal = attention_mask is None and query.shape[2] > 1

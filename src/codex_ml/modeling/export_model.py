@@ -20,7 +20,7 @@ from codex_ml.modeling.codex_model_loader import locate, read_weights
 from codex_ml.modeling.device import DTYPES
 from codex_ml.modeling.golden import load_tokenizer, write_golden
 from codex_ml.modeling.lora import load_adapter, merge, save_adapter
-from codex_ml.modeling.pretrained_files import CONFIG, PretrainedFiles, inspect_directory
+from codex_ml.modeling.pretrained_files import CONFIG, TEMPLATE, TOKENIZER, PretrainedFiles, inspect_directory
 from codex_ml.modeling.probe import TOLERANCE, logit_digest, probe_logits, require_effect, require_same
 
 SHARD = "5GB"
@@ -110,7 +110,14 @@ def export_adapter(base: str | Path, adapter: Path, out: Path, *, home: Any = No
     return files.weights_sha256
 
 
-def write_model(model: nn.Module, stage: Path, *, files: PretrainedFiles) -> None:
+def write_model(
+    model: nn.Module,
+    stage: Path,
+    *,
+    files: PretrainedFiles,
+    tokenizer: Path | None = None,
+    template: str | None = None,
+) -> None:
     """Fill *stage* with weights, clean configs, the source's tokenizer files and golden token ids."""
     net = cast("Any", model)
     generation = _generation(net, files)
@@ -122,13 +129,17 @@ def write_model(model: nn.Module, stage: Path, *, files: PretrainedFiles) -> Non
     leftovers = ("quantization_config", "_name_or_path", "_attn_implementation_autoset")
     write_json(stage / CONFIG, {key: value for key, value in config.items() if key not in leftovers})
     write_json(stage / "generation_config.json", generation)
+    source = files.directory if tokenizer is None else tokenizer
     for name in _TOKENIZER_FILES:
-        if (files.directory / name).is_file():
-            shutil.copyfile(files.directory / name, stage / name)
+        if (source / name).is_file():
+            shutil.copyfile(source / name, stage / name)
+    if template is not None:
+        (stage / TEMPLATE).write_text(template, encoding="utf-8")
     for licence in sorted(files.directory.glob("LICENSE*")):
         shutil.copyfile(licence, stage / licence.name)
-    if files.tokenizer_size is not None:
-        write_golden(stage, source=files.directory)
+    if (stage / TOKENIZER).is_file():
+        # A template of the caller's is in no source; what was copied must say what its source says.
+        write_golden(stage, source=source if template is None else stage)
 
 
 def _generation(net: Any, files: PretrainedFiles) -> dict[str, Any]:

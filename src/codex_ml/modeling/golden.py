@@ -7,7 +7,9 @@ from typing import Any
 
 from codex_ml.core.optional import require
 from codex_ml.core.publish import read_json, write_json
-from codex_ml.errors import ConfigError, IntegrityError
+from codex_ml.data.sft.renderer import Job, Renderer
+from codex_ml.data.sft.template import find_template
+from codex_ml.errors import ConfigError, DataError, IntegrityError
 
 GOLDEN = "golden.json"
 TEXTS = (
@@ -61,15 +63,29 @@ def golden_of(directory: Path) -> dict[str, Any]:
     tokenizer = load_tokenizer(directory)
     specials = sorted(set(tokenizer.all_special_tokens))
     texts = [*TEXTS, *specials, *(f"a{token}b {token}" for token in specials)]
-    chat = None
-    if tokenizer.chat_template:
-        chat = tokenizer.apply_chat_template(list(_CHAT), tokenize=False, add_generation_prompt=True)
+    chat = _chat_of(directory)
     return {
         "format": 1,
         "ids": [[text, list(tokenizer(text)["input_ids"])] for text in texts],
         "chat": chat,
         "chat_ids": None if chat is None else list(tokenizer(chat, add_special_tokens=False)["input_ids"]),
     }
+
+
+def _chat_of(directory: Path) -> str | None:
+    """The fixed chat through the directory's template; None without one, or where it does not render.
+
+    In the same sandbox as training data, which knows no time: a date would be another text tomorrow.
+    """
+    template = find_template(None, tokenizer=directory)
+    if template is None:
+        return None
+    try:
+        with Renderer(template) as renderer:
+            (found,) = renderer.render([Job("golden.json", [dict(turn) for turn in _CHAT], prompt=True)])
+    except DataError:
+        return None
+    return None if isinstance(found, DataError) else found.text
 
 
 def write_golden(directory: Path, *, source: Path) -> None:

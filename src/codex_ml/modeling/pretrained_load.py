@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from codex_ml.config.schema import ModelConfig
-from codex_ml.errors import ConfigError
+from codex_ml.errors import ConfigError, IntegrityError
 from codex_ml.modeling.codex_model_loader import load_model_with_optional_lora
 from codex_ml.modeling.documents import register
 from codex_ml.modeling.pretrained import Pretrained
@@ -24,13 +24,19 @@ class LoadedPretrained:
 
 
 def load_pretrained(
-    directory: Path, *, cfg: ModelConfig, device: str, compute_dtype: torch.dtype, seed: int
+    directory: Path,
+    *,
+    cfg: ModelConfig,
+    device: str,
+    compute_dtype: torch.dtype,
+    seed: int,
+    expected: str | None = None,
 ) -> LoadedPretrained:
     """Load the base at *directory* and the adapter of *cfg*, new (drawn from *seed*) or existing.
 
     A base under an adapter is frozen and kept in the compute dtype; weights that are trained
     themselves are float32. Raises as `load_model_with_optional_lora`, and ConfigError for a context
-    that the model was not made for.
+    that the model was not made for; IntegrityError when the weights are not the *expected* ones.
     """
     lora = cfg.lora
     adapter = bool(lora.r or lora.path)
@@ -50,6 +56,14 @@ def load_pretrained(
         seed=seed,
         attention=register(),
     )
+    if expected is not None and loaded.weights_sha256 != expected:
+        raise IntegrityError(
+            f"{directory} holds other weights than this run stands on",
+            code="model.base-changed",
+            got=loaded.weights_sha256[:16],
+            wanted=expected[:16],
+            next_step="put the model back where it was",
+        )
     limit = getattr(loaded.model.config, "max_position_embeddings", None)
     if isinstance(limit, int) and cfg.context > limit:
         raise ConfigError(

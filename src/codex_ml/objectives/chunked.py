@@ -28,6 +28,7 @@ def chunk_loss(
     hidden_CD: Tensor, weight_VD: Tensor, bias_V: Tensor | None, labels_C: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Summed loss of a chunk in nats, float32, and its gradient by the logits, in the dtype of *hidden*."""
+    bias_V = None if bias_V is None else bias_V.to(hidden_CD.dtype)
     logits_CV = F.linear(hidden_CD, weight_VD.to(hidden_CD.dtype), bias_V).float()
     log_shares_CV = torch.log_softmax(logits_CV, dim=-1)
     counted_C1 = (labels_C != IGNORE)[:, None]
@@ -68,7 +69,7 @@ class _Chunked(torch.autograd.Function):
     def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
         (outer,) = grads
         hidden, weight, bias = (
-            None if part is None else part * outer.to(part.dtype) for part in ctx.saved_tensors
+            None if part is None else (part * outer).to(part.dtype) for part in ctx.saved_tensors
         )
         return hidden, weight, bias, None, None
 

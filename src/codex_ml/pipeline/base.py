@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from codex_ml.config.schema import RunConfig
-from codex_ml.core.digest import digest_file
+from codex_ml.core.digest import digest_file, digest_json
 from codex_ml.core.paths import Home
+from codex_ml.core.publish import read_json
+from codex_ml.core.store import find_or_build
 from codex_ml.errors import ConfigError
-from codex_ml.modeling.gguf_import import import_into_store
+from codex_ml.modeling.codex_model_loader import locate
 from codex_ml.modeling.pretrained_files import inspect_directory
 
-_ADAPTER = "adapter_model.safetensors"
+#: What an adapter is; the last of them is ours, and absent in adapters of others.
+_ADAPTER = ("adapter_config.json", "adapter_model.safetensors", "codex_ml.json")
+#: Libraries whose code computes a fine-tuning step, beside torch.
+_COMPUTING = {"native": ("transformers", "peft"), "hf": ("transformers", "peft", "accelerate")}
 
 
 @dataclass(frozen=True)
@@ -22,33 +30,73 @@ class Base:
 
     directory: Path
     weights_sha256: str
+    config_sha256: str
     adapter_sha256: str | None
     vocab_size: int
 
-    def inputs(self) -> dict[str, str | None]:
-        """Its part of the run's identity."""
-        return {"base_weights": self.weights_sha256, "initial_adapter": self.adapter_sha256}
+    def inputs(self, *, engine: str) -> dict[str, str | None]:
+        """Its part of the run's identity, with the libraries that compute it."""
+        return {
+            "base_weights": self.weights_sha256,
+            "base_config": self.config_sha256,
+            "initial_adapter": self.adapter_sha256,
+            "libraries": ", ".join(f"{name} {metadata.version(name)}" for name in _COMPUTING[engine]),
+        }
 
 
 def located(config: RunConfig, *, home: Home) -> RunConfig:
-    """The config with ``model.path`` as a directory: a GGUF file is unpacked into the store first."""
-    path = config.model.path
-    if path is None or not path.lower().endswith(".gguf"):
+    """The config with ``model.path`` as a directory that stays, and an adapter kept in the store.
+
+    A GGUF file is unpacked into the store first. An adapter is copied: its directory may be an export
+    that is written again, and checkpoints hold tensors alone. Raises as `locate`, and ConfigError for what
+    is no adapter.
+    """
+    model = config.model
+    if model.path is None:
         return config
-    directory = import_into_store(Path(path).expanduser(), home=home)
-    return dataclasses.replace(config, model=dataclasses.replace(config.model, path=str(directory)))
+    directory = locate(Path(model.path).expanduser(), home=home)
+    lora = model.lora
+    if lora.path is not None:
+        lora = dataclasses.replace(lora, path=str(_keep_adapter(Path(lora.path).expanduser(), home=home)))
+    return dataclasses.replace(config, model=dataclasses.replace(model, path=str(directory), lora=lora))
+
+
+def _keep_adapter(source: Path, *, home: Home) -> Path:
+    files = [name for name in _ADAPTER if (source / name).is_file()]
+    if set(_ADAPTER[:2]) - set(files):
+        raise ConfigError(
+            f"model.lora.path={source} is no adapter",
+            code="lora.path",
+            got="; ".join(f"no {name}" for name in _ADAPTER[:2] if name not in files),
+            wanted="a directory as peft's save_pretrained writes it",
+        )
+    meta: dict[str, Any] = {"kind": "adapter", "parts": {name: digest_file(source / name) for name in files}}
+    digest = digest_json(meta)
+    directory = home.store / "adapters" / digest
+
+    def build(stage: Path, _meta: dict[str, Any]) -> None:
+        for name in files:
+            shutil.copyfile(source / name, stage / name)
+
+    find_or_build(directory, build=build, meta={**meta, "digest": digest})
+    return directory
 
 
 def find_base(config: RunConfig) -> Base | None:
     """Look at every byte of the pretrained weights; None where the model is new.
 
-    Raises ConfigError for no such model or adapter, IntegrityError for damaged files.
+    Raises UsageError for no such model, IntegrityError for damaged files.
     """
     if config.model.path is None:
         return None
     files = inspect_directory(Path(config.model.path).expanduser())
+    kept = config.model.lora.path
     return Base(
-        files.directory, files.weights_sha256, _adapter_digest(config.model.lora.path), files.vocab_size
+        directory=files.directory,
+        weights_sha256=files.weights_sha256,
+        config_sha256=digest_json(files.config),
+        adapter_sha256=None if kept is None else str(read_json(Path(kept) / "MANIFEST.json")["digest"]),
+        vocab_size=files.vocab_size,
     )
 
 
@@ -62,17 +110,3 @@ def check_tokenizer(base: Base, *, entries: int) -> None:
             wanted=f"at most {base.vocab_size}, the rows of the embedding",
             next_step="leave tokenizer.path to the model's own",
         )
-
-
-def _adapter_digest(path: str | None) -> str | None:
-    if path is None:
-        return None
-    file = Path(path).expanduser() / _ADAPTER
-    if not file.is_file():
-        raise ConfigError(
-            f"model.lora.path={path} is no adapter",
-            code="lora.path",
-            got=f"no {_ADAPTER}",
-            wanted="a directory as peft's save_pretrained writes it",
-        )
-    return digest_file(file)

@@ -93,9 +93,11 @@ def memory_bytes(config: RunConfig, size: ModelSize) -> int:
     per_layer = 2 * (10 * size.dim + 4 * size.ffn_dim) + 4 * 4 * size.dim
     layers = 2 if config.train.activation_checkpointing else size.layers
     pretrained = config.model.path is not None
-    logits = 0 if pretrained else config.tokenizer.vocab_size * (2 + 4 + 4)
+    chunked = pretrained and config.train.engine == "native"
+    logits = 0 if chunked else config.tokenizer.vocab_size * (2 + 4 + 4)
     activations = tokens * (layers * per_layer + logits)
-    frozen = 4 * size.parameters if size.trained < size.parameters else 0
+    width = 4 if config.runtime.dtype == "float32" else 2  # at least: a gate must not refuse what fits
+    frozen = width * size.parameters if size.trained < size.parameters else 0
     state = checkpoint_bytes(config, size)
     snapshot = state if config.checkpoint.background else 0
     return state + snapshot + 4 * size.trained + frozen + activations + _PROCESS_BYTES

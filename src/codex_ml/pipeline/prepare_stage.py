@@ -12,5 +12,5 @@ def prepare(work: Work) -> None:
     work.base = find_base(work.config)
     work.dataset = prepare_for(work.config, home=work.request.home, progress=work.reporter.progress)
     if work.base is not None:
-        check_tokenizer(work.base, entries=work.dataset.tokenizer.vocab_size)
+        check_tokenizer(work.base, entries=int(work.dataset.manifest["vocab_size"]))
     work.reporter.say(f"data ready: {work.dataset.digest[:12]} ({work.dataset.directory})")

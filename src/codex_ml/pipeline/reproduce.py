@@ -79,6 +79,13 @@ def reproduce(
             next_step="give --from-step an earlier step",
         )
     request = Request(config=decode_saved(record["config"]), home=home)
+    if request.config.train.engine != "native":
+        raise UsageError(
+            f"the steps of '{directory.name}' are those of transformers' Trainer, not run again here",
+            code="reproduce.engine",
+            got=f"train.engine={request.config.train.engine}",
+            next_step="run the same command under another name=… and compare with `codex-ml runs diff`",
+        )
     work = Work(request=request, reporter=reporter, main=is_main())
     report = settle(work)
     prepare(work)
@@ -118,6 +125,7 @@ def _session(work: Work, parent: Parent | None, start: Checkpoint | None, world:
         vocab_size=work.dataset.tokenizer.vocab_size,
         world=world,
         base=base_of(work, parent),
+        base_sha256=work.base.weights_sha256 if work.base else None,
     )
     if start is not None:
         restore(session, start)

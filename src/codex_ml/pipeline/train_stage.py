@@ -11,6 +11,7 @@ import torch
 
 from codex_ml.checkpointing.layout import step_of
 from codex_ml.core.offline import network_denied
+from codex_ml.errors import TrainingError
 from codex_ml.evaluation.target import find_target
 from codex_ml.modeling.size import model_size
 from codex_ml.pipeline.context import Work
@@ -52,10 +53,27 @@ def train(work: Work) -> None:
             on_start=lambda step: begin_segment(work.directory, work.record, asked, from_step=step),
             reporter=work.reporter,
         )
+    _require_change(work)
     if work.outcome.already_finished:
         work.reporter.say(f"training is finished already (step {work.outcome.checkpoint.step})")
     if work.main:
         work.target = find_target(str(work.directory.path), home=work.request.home)
+
+
+def _require_change(work: Work) -> None:
+    """Raise TrainingError when a new adapter is still what every new adapter is: nothing."""
+    lora = work.config.model.lora
+    if not work.main or not lora.r or lora.path is not None:
+        return
+    assert work.outcome is not None
+    tensors = work.outcome.checkpoint.model_tensors()
+    if not any(bool(value.any()) for name, value in tensors.items() if ".lora_B." in name):
+        raise TrainingError(
+            "training left the adapter without any effect",
+            code="model.no-op",
+            got=f"every lora_B is zero after {work.outcome.checkpoint.step} steps",
+            next_step="look at train.lr, and at what is trained with `codex-ml data inspect`",
+        )
 
 
 def _open(work: Work, asked: Asked, world: World) -> None:
@@ -93,7 +111,7 @@ def asked_of(work: Work, resolved: ResolvedRun, report: DeterminismReport, paren
         "vocab_size": work.dataset.tokenizer.vocab_size,
         "code": environment["codex_ml"]["source_sha256"],
         "initial_weights": parent.weights_sha256 if parent else None,
-        **(work.base.inputs() if work.base else {}),
+        **(work.base.inputs(engine=work.config.train.engine) if work.base else {}),
     }
     return Asked(
         config=work.config,
@@ -130,6 +148,7 @@ def _job(work: Work, resolved: ResolvedRun, parent: Parent | None, provenance: M
         run_id=str(work.record["run_id"]),
         facts=facts,
         base=base_of(work, parent),
+        base_sha256=work.base.weights_sha256 if work.base else None,
     )
 
 

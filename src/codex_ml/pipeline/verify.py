@@ -88,11 +88,17 @@ def _base(record: dict[str, Any]) -> Iterator[Check]:
         yield Check(what, note=f"{path} is not there; the checkpoints need it, the export does not")
         return
     try:
-        found = inspect_directory(path).weights_sha256
+        files = inspect_directory(path)
     except (CodexError, OSError) as error:
         yield Check(what, str(error))
         return
-    yield Check(what, None if found == wanted else f"{path} holds other weights: {found[:12]}")
+    found = files.weights_sha256
+    if found != wanted:
+        yield Check(what, f"{path} holds other weights: {found[:12]}")
+    elif digest_json(files.config) != record["inputs"]["base_config"]:
+        yield Check(what, f"{path} has another config.json than when the run began")
+    else:
+        yield Check(what)
 
 
 def _directory(what: str, path: Path) -> Check:

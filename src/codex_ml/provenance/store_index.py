@@ -16,7 +16,7 @@ from codex_ml.core.store import lock_path
 from codex_ml.errors import IntegrityError
 from codex_ml.provenance.run_directory import RunDirectory, list_runs
 
-KINDS = ("corpora", "datasets", "tokenizers")
+KINDS = ("corpora", "datasets", "tokenizers", "samples", "models", "adapters")
 _DIGEST = re.compile(r"^[0-9a-f]{64}$")
 _IN_NAME = re.compile(r"[0-9a-f]{64}")
 
@@ -84,12 +84,15 @@ def _users(home: Home, *, strict: bool) -> dict[str, set[str]]:
     users: dict[str, set[str]] = {}
     for name in list_runs(home.runs):
         try:
-            inputs = RunDirectory(home.runs / name).read()["inputs"]
+            record = RunDirectory(home.runs / name).read()
+            inputs, model = record["inputs"], record.get("config", {}).get("model", {})
         except IntegrityError:
             if strict:
                 raise
             continue
         digests = {str(inputs["dataset"]), str(inputs["tokenizer"])}
+        named = (model.get("path"), (model.get("lora") or {}).get("path"))
+        digests |= {Path(path).name for path in named if path and Path(path).parent.parent == home.store}
         digests |= set(_parents(home.store / "datasets" / str(inputs["dataset"])))
         for digest in digests:
             users.setdefault(digest, set()).add(name)

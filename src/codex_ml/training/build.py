@@ -65,7 +65,12 @@ def build_decoder(
 
 
 def build_pretrained(
-    config: RunConfig, *, resolved: ResolvedRun, base: Path | None, sample: PackedSplit | SampleSplit
+    config: RunConfig,
+    *,
+    resolved: ResolvedRun,
+    base: Path | None,
+    base_sha256: str | None,
+    sample: PackedSplit | SampleSplit,
 ) -> Built:
     """The pretrained model at *base*, with the adapter that the config asks for.
 
@@ -79,6 +84,7 @@ def build_pretrained(
         device=resolved.device,
         compute_dtype=resolved.torch_dtype,
         seed=config.seed,
+        expected=base_sha256,
     )
     model = loaded.model
     model.recompute = config.train.activation_checkpointing

@@ -43,9 +43,11 @@ def training_loss(
 
 def pretrained_loss(model: Pretrained, *, compiled: bool) -> LossFunction:
     """The summed loss of a micro-batch of a pretrained model; only trained positions reach the head."""
-    one_chunk = chunk_loss
+    one_chunk, first = chunk_loss, True
     if compiled:
-        torch._dynamo.config.error_on_recompile = True
+        # Layers that are not alike are compiled apart, all in the first micro-batch; shapes never change.
+        torch._dynamo.config.error_on_recompile = False
+        torch._dynamo.config.recompile_limit = max(8, len(model.layers) + 1)
         model.compile_layers()
         one_chunk = torch.compile(chunk_loss, dynamic=False, fullgraph=True)
     head = model.causal.get_output_embeddings()
@@ -54,8 +56,13 @@ def pretrained_loss(model: Pretrained, *, compiled: bool) -> LossFunction:
         hidden_BTD = model.trunk(batch.inputs_BT, batch.positions_BT)
         trained_BT = batch.labels_BT != IGNORE
         hidden_ND = hidden_BTD[trained_BT].to(model.compute_dtype)
-        return chunked_cross_entropy(
+        loss = chunked_cross_entropy(
             hidden_ND, head.weight, head.bias, batch.labels_BT[trained_BT], one_chunk=one_chunk
         )
+        nonlocal first
+        if first and compiled:
+            torch._dynamo.config.error_on_recompile = True
+        first = False
+        return loss
 
     return loss_of

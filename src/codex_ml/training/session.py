@@ -79,6 +79,7 @@ def build_session(
     vocab_size: int,
     world: World = ALONE,
     base: Path | None = None,
+    base_sha256: str | None = None,
 ) -> Session:
     """A run at step 0: model with its seeded (or given) weights, optimizers, data.
 
@@ -89,7 +90,7 @@ def build_session(
     keep_freed_memory()
     train, validation = open_splits(dataset, config)
     if config.model.name == "pretrained":
-        built = build_pretrained(config, resolved=resolved, base=base, sample=train)
+        built = build_pretrained(config, resolved=resolved, base=base, base_sha256=base_sha256, sample=train)
     else:
         built = build_decoder(config, resolved=resolved, vocab_size=vocab_size, world=world, weights=base)
     trainee = Trainee(

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
+from codex_ml.errors import TrainingError
 from codex_ml.training.distributed import World
 
 #: tree: one fixed binary tree over the K shards, inside a worker and across workers (any W gives the
@@ -110,7 +111,12 @@ def _push(nodes: list[tuple[int, Gradient]], gradient: Gradient) -> None:
 def _take(parameters: Sequence[nn.Parameter]) -> Gradient:
     taken = []
     for parameter in parameters:
-        assert parameter.grad is not None
+        if parameter.grad is None:
+            raise TrainingError(
+                "the loss does not reach a parameter that is to be trained",
+                code="train.no-gradient",
+                got=f"no gradient for one of shape {tuple(parameter.shape)}",
+            )
         taken.append(parameter.grad)
         parameter.grad = None
     return taken

@@ -73,3 +73,28 @@ def test_slices_are_the_documents_in_order() -> None:
 def test_a_row_that_begins_inside_a_document_is_refused() -> None:
     with pytest.raises(ValueError, match="position 0"):
         list(document_slices(torch.tensor([[1, 2, 3]])))
+
+
+def test_the_way_of_other_devices_gives_the_same_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What runs on a GPU goes through PyTorch's own attention, differentiated inside the operator."""
+    from codex_ml.modeling import documents
+
+    positions_BT = positions_of([[5, 3], [8]])
+    parts = random_parts(2, 8)
+    outer = torch.randn(2, 8, 2, 8, generator=torch.Generator().manual_seed(3))
+    own = torch.autograd.grad(document_attention(*parts, positions_BT, SCALE)[0], parts, outer)
+    monkeypatch.setattr(documents, "_has_kernel", lambda part: False)
+    again = torch.autograd.grad(document_attention(*parts, positions_BT, SCALE)[0], parts, outer)
+    for one, two in zip(own, again, strict=True):
+        assert torch.allclose(one, two, atol=1e-6)
+
+
+@pytest.mark.parametrize("more", [{"softcap": 30.0}, {"sliding_window": 4}, {"dropout": 0.1}, {"s_aux": 1}])
+def test_attention_that_is_more_than_causal_is_refused(more: dict[str, float]) -> None:
+    from codex_ml.errors import TrainingError
+    from codex_ml.modeling.documents import attend
+
+    q, k, v = random_parts(1, 8)
+    with pytest.raises(TrainingError) as caught:
+        attend(None, q, k, v, None, scaling=SCALE, **more)
+    assert caught.value.code == "train.attention"

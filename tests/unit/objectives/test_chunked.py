@@ -58,3 +58,15 @@ def test_a_frozen_head_gets_no_gradient() -> None:
     chunked_cross_entropy(hidden, weight.detach(), None, labels).backward()
     assert weight.grad is None
     assert hidden.grad is not None
+
+
+def test_a_narrow_trunk_under_a_wide_head_keeps_the_scale_of_its_gradient() -> None:
+    hidden, weight, bias, labels = parts(10)
+    narrow = hidden.detach().bfloat16().requires_grad_()
+    wide = [weight.detach().float().requires_grad_(), bias.detach().float().requires_grad_()]
+    chunked_cross_entropy(narrow, *wide, labels).backward(torch.tensor(1 / 777))
+    assert narrow.grad is not None
+    once = narrow.grad.clone()
+    narrow.grad = None
+    chunked_cross_entropy(narrow, *wide, labels).backward(torch.tensor(1.0))
+    assert torch.equal(once, (narrow.grad * torch.tensor(1 / 777)).bfloat16())

@@ -19,7 +19,7 @@ from codex_ml.data.sft.masker import Masker
 from codex_ml.data.sft.plan import ALGORITHMS
 from codex_ml.data.sft.reader import Left, Placed, RecordSource, SampleReader
 from codex_ml.data.sft.rows import SampleSplit
-from codex_ml.data.sft.template import ChatTemplate, find_template
+from codex_ml.data.sft.template import TEMPLATE_FILE, ChatTemplate, find_template
 from codex_ml.data.sources.common import nothing_found
 from codex_ml.data.sources.tables import no_records
 from codex_ml.data.split import shares
@@ -107,6 +107,8 @@ def _fill(
     pad_id, pad_token = encoder.padding(end_id=end_id)
     dtype = token_dtype(encoder.ids_below)
     done = 0
+    if template is not None:  # what answers are trained under goes with them, and into exports
+        (stage / TEMPLATE_FILE).write_text(template.text, encoding="utf-8")
     with (
         SampleBuilder(stage, cfg=cfg, context=context, dtype=dtype) as builder,
         Masker(encoder, template, end_id=end_id) as masker,

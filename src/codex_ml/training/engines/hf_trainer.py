@@ -68,6 +68,7 @@ def run_hf_trainer(
         vocab_size=job.vocab_size,
         world=world,
         base=job.base,
+        base_sha256=job.base_sha256,
     )
     if checkpoint is not None:
         restore(session, checkpoint)
@@ -133,6 +134,7 @@ def _trainer(session: Session, between: Between, scratch: Path) -> Any:
         dataloader_pin_memory=False,
         remove_unused_columns=False,
     )
+    arguments._n_gpu = min(1, arguments.n_gpu)  # one process, one device: the session's
     (optimizer,) = session.trainee.optimizers.parts
     trainer = _trainer_class(transformers)(
         model=_net(session),

@@ -46,6 +46,7 @@ class Job:
     run_id: str
     facts: Mapping[str, str]
     base: Path | None = None
+    base_sha256: str | None = None
 
 
 def train(
@@ -73,6 +74,7 @@ def train(
         vocab_size=job.vocab_size,
         world=world,
         base=job.base,
+        base_sha256=job.base_sha256,
     )
     if checkpoint is not None:
         restore(session, checkpoint)
