@@ -41,7 +41,8 @@ def ours(cache: str) -> None:
     from codex_ml.provenance.determinism import apply_determinism
     from codex_ml.training.allocator import keep_freed_memory
     from codex_ml.training.compiled import training_loss
-    from codex_ml.training.loop import Trainee, run_steps
+    from codex_ml.training.distributed import ALONE
+    from codex_ml.training.loop import Method, Trainee, run_steps
     from codex_ml.training.optim import Optimizers
     from codex_ml.training.state import Progress
     from codex_ml.training.step import MicroBatch
@@ -68,9 +69,9 @@ def ours(cache: str) -> None:
         tokens = torch.from_numpy(data[step * BATCH : (step + 1) * BATCH])
         return [MicroBatch(tokens[:, :-1].contiguous(), tokens[:, 1:].contiguous(), BATCH * CONTEXT)]
 
-    report(
-        "codex-ml exact", [info.seconds for info in run_steps(trainee, cfg=config.train, batch_of=batch_of)]
-    )
+    method = Method(config.train, seed=config.seed, shards=1, order="sequence")
+    steps = run_steps(trainee, method=method, world=ALONE, batch_of=batch_of, stop=lambda: False)
+    report("codex-ml exact", [info.seconds for info in steps])
 
 
 def hf(name: str, *, bf16: bool, compiled: bool) -> None:

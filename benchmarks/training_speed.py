@@ -23,10 +23,11 @@ def run(arm: str, cache: str) -> dict[str, float]:
 
 def main() -> None:
     """Each round runs every arm once; ratios are taken within a round, then their median is shown."""
-    from codex_ml.config.schema import ModelConfig
+    from codex_ml.config.compose import compose
     from codex_ml.modeling.size import model_size
 
-    shape = ModelConfig("decoder", 256, 6, 384, 6, 6, 1024, 1e4, 1e-5, True, 0.02)
+    words = ("model=small", "model.layers=6", "model.dim=384", "model.heads=6", "model.kv_heads=6")
+    shape = compose([*words, "model.ffn_dim=1024"], environ={}).config.model
     flop = model_size(shape, vocab_size=8192).flop_per_token
     ratios: dict[str, list[float]] = {"hf-bf16-compile": [], "hf-default": [], "matmul": [], "memory": []}
     with tempfile.TemporaryDirectory() as cache:
