@@ -96,12 +96,14 @@ def test_a_kill_of_fine_tuning_at_any_moment_changes_no_bit(kind: str) -> None:
 
 
 @pytest.mark.skipif(not FULL, reason="part of nox -s torture: compiling a layer takes half a minute")
-def test_compiled_fine_tuning_goes_on_with_the_same_bits(tmp_path: Path) -> None:
+@pytest.mark.parametrize("targets", ["[all-linear]", "['regex:.*layers.0.*q_proj']"])
+def test_compiled_fine_tuning_goes_on_with_the_same_bits(tmp_path: Path, targets: str) -> None:
+    """Also where layers are not alike, and so are compiled apart."""
     compiled = ("runtime.compile=true", "train.steps=4", "checkpoint.every=2", "eval.every=2")
     tune_here = tuner(tmp_path)
-    whole_run = tune_here("compiled", *compiled)
+    whole_run = tune_here("compiled", *compiled, f"model.lora.targets={targets}")
     shutil.rmtree(whole_run.directory.checkpoints / "step-00000004")
-    with counted("F4 compiled fine-tuning resumed") as row:
-        again = tune_here("compiled", *compiled)
+    with counted("F4 compiled fine-tuning resumed", targets=targets) as row:
+        again = tune_here("compiled", *compiled, f"model.lora.targets={targets}")
         same = again.outcome.checkpoint.weights == whole_run.outcome.checkpoint.weights
         row.check(again.outcome.resumed_from == 2 and same, again.outcome)
