@@ -7,7 +7,6 @@ import os
 import resource
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +72,8 @@ def trl(arm: str, model: Path, data: Path) -> None:
     import torch
     from datasets import Dataset
     from peft import LoraConfig
-    from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
+    from step_clock import step_clock
+    from transformers import AutoModelForCausalLM, AutoTokenizer
     from trl import SFTConfig, SFTTrainer
 
     torch.set_num_threads(2)
@@ -86,16 +86,6 @@ def trl(arm: str, model: Path, data: Path) -> None:
     packing = {"trl-bfd": "bfd", "trl-wrapped": "wrapped"}.get(arm)
     seconds: list[float] = []
     tokens: list[int] = []
-
-    class Clock(TrainerCallback):
-        started = 0.0
-
-        def on_step_begin(self, *_: object, **__: object) -> None:
-            self.started = time.perf_counter()
-
-        def on_step_end(self, *_: object, **__: object) -> None:
-            seconds.append(time.perf_counter() - self.started)
-
     with tempfile.TemporaryDirectory() as folder:
         arguments = SFTConfig(
             output_dir=folder, per_device_train_batch_size=4 if packing else 8, max_steps=WARM + STEPS,
@@ -111,7 +101,7 @@ def trl(arm: str, model: Path, data: Path) -> None:
             peft_config=LoraConfig(
                 r=RANK, lora_alpha=2 * RANK, target_modules="all-linear", lora_dropout=0.0
             ),
-            callbacks=[Clock()],
+            callbacks=[step_clock(seconds)],
         )
         inner = trainer.data_collator
 

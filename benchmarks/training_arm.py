@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-#: The 14 M-parameter Llama of the issue.
+#: A Llama of 14 M parameters.
 LAYERS, DIM, HEADS, FFN, VOCAB, CONTEXT, BATCH = 6, 384, 6, 1024, 8192, 256, 16
 WARM, STEPS = 3, int(os.environ.get("BENCH_STEPS", "12"))
 
@@ -76,7 +76,8 @@ def ours(cache: str) -> None:
 
 def hf(name: str, *, bf16: bool, compiled: bool) -> None:
     """transformers' Trainer, as documented, on the same shapes."""
-    from transformers import LlamaConfig, LlamaForCausalLM, Trainer, TrainerCallback, TrainingArguments
+    from step_clock import step_clock
+    from transformers import LlamaConfig, LlamaForCausalLM, Trainer, TrainingArguments
 
     model = LlamaForCausalLM(
         LlamaConfig(
@@ -87,23 +88,13 @@ def hf(name: str, *, bf16: bool, compiled: bool) -> None:
     )  # fmt: skip
     data = [{"input_ids": row[:-1].tolist(), "labels": row[:-1].tolist()} for row in rows()]
     seconds: list[float] = []
-
-    class Clock(TrainerCallback):
-        started = 0.0
-
-        def on_step_begin(self, *_: object, **__: object) -> None:
-            self.started = time.perf_counter()
-
-        def on_step_end(self, *_: object, **__: object) -> None:
-            seconds.append(time.perf_counter() - self.started)
-
     with tempfile.TemporaryDirectory() as folder:
         arguments = TrainingArguments(
             output_dir=folder, per_device_train_batch_size=BATCH, max_steps=WARM + STEPS, bf16=bf16,
             torch_compile=compiled, report_to=[], save_strategy="no", logging_strategy="no",
             learning_rate=1e-3, use_cpu=True, disable_tqdm=True,
         )  # fmt: skip
-        Trainer(model=model, args=arguments, train_dataset=data, callbacks=[Clock()]).train()
+        Trainer(model=model, args=arguments, train_dataset=data, callbacks=[step_clock(seconds)]).train()
     report(name, seconds)
 
 

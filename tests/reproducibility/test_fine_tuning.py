@@ -70,7 +70,8 @@ def test_a_stop_after_any_step_of_the_other_engine_changes_no_bit() -> None:
     lab, kind = laboratory(), "hf engine"
     expected = whole(lab, kind)
     with counted("F2 engine hf stopped after every step", kind=kind) as row:
-        for step in chosen(list(range(1, STEPS)), 2):
+        # Step 4 is evaluated, so a stop after it leaves an evaluation that is made up for.
+        for step in sorted({4, *chosen(list(range(1, STEPS)), 1)}):
             name = lab.new()
             done = tune(lab, name, kind, faults={"signal_after_step": {"steps": [step]}})
             odd = gone_on(lab, name, kind, expected)

@@ -8,8 +8,6 @@ from pathlib import Path
 
 from codex_ml.core.safetensors import damaged, read_header
 
-__all__ = ["read_header", "weights_digest"]
-
 _CHUNK = 1 << 22
 
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from codex_ml.checkpointing.digest import read_header
 from codex_ml.checkpointing.layout import MODEL, OPTIMIZER, list_checkpoints
 from codex_ml.checkpointing.reader import Checkpoint, open_checkpoint
 from codex_ml.core.publish import MANIFEST, read_json
+from codex_ml.core.safetensors import read_header
 from codex_ml.errors import CheckpointLoadError, IntegrityError
 
 #: What numpy can subtract; other dtypes are compared by their bytes.

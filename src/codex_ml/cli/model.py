@@ -24,6 +24,17 @@ def _out(kind: str) -> Function:
     return option
 
 
+def _dtype(meaning: str) -> Function:
+    option: Function = click.option(
+        "--dtype",
+        type=click.Choice(["auto", "float32", "bfloat16", "float16"]),
+        default="auto",
+        show_default=True,
+        help=meaning,
+    )
+    return option
+
+
 def _start(*modules: str) -> None:
     """Import what is needed, without its bars and advice: our own errors say what matters."""
     os.environ.setdefault("TQDM_DISABLE", "1")  # read when tqdm is imported
@@ -33,12 +44,7 @@ def _start(*modules: str) -> None:
 
 @command.command("import")
 @common_options
-@click.option(
-    "--dtype",
-    type=click.Choice(["auto", "float32", "bfloat16", "float16"]),
-    default="auto",
-    help="Of the written weights; auto: as they are, a GGUF file's in float32.",
-)
+@_dtype("Of the written weights; auto: as they are, a GGUF file's in float32.")
 @_out("directory")
 @click.argument("source", type=click.Path(path_type=Path))
 def import_(invocation: Invocation, source: Path, out: Path, dtype: str) -> None:
@@ -98,12 +104,7 @@ def _lines(facts: dict[str, Any]) -> list[str]:
 
 @command.command("merge")
 @common_options
-@click.option(
-    "--dtype",
-    type=click.Choice(["auto", "float32", "bfloat16", "float16"]),
-    default="auto",
-    help="Of the merged weights; auto: the base's.",
-)
+@_dtype("Of the merged weights; auto: the base's.")
 @_out("directory")
 @click.argument("base")
 @click.argument("adapter", type=click.Path(path_type=Path))
@@ -130,12 +131,7 @@ def _export_merged(invocation: Invocation, base: str, adapter: Path | None, out:
 @common_options
 @click.option("--format", "form", required=True, type=click.Choice(["merged", "adapter", "gguf"]))
 @click.option("--adapter", type=click.Path(path_type=Path), help="Adapter trained on BASE.")
-@click.option(
-    "--dtype",
-    type=click.Choice(["auto", "float32", "bfloat16", "float16"]),
-    default="auto",
-    help="Of the written weights; auto: the base's, for gguf float16.",
-)
+@_dtype("Of the written weights; auto: the base's, for gguf float16.")
 @_out("directory, or file for gguf")
 @click.argument("base")
 def export(invocation: Invocation, base: str, form: str, adapter: Path | None, out: Path, dtype: str) -> None:

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from codex_ml.core.publish import MANIFEST, read_json
 from codex_ml.data.columns import read_rows
 from codex_ml.data.pack import labels_in_row, read_plan
 from codex_ml.data.shards import TokenStream
+from codex_ml.data.split import open_manifest
 from codex_ml.data.tokenize import DOCUMENTS_FILE
-from codex_ml.errors import DataError, did_you_mean
+from codex_ml.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -54,14 +54,7 @@ class PackedSplit:
     @classmethod
     def open(cls, directory: Path, split: str) -> PackedSplit:
         """The split named *split* of a verified dataset. Raises DataError for an unknown name."""
-        manifest = read_json(directory / MANIFEST)
-        if split not in manifest["splits"]:
-            raise DataError(
-                f"the dataset has no split '{split}'",
-                code="data.split-name",
-                next_step=did_you_mean(split, manifest["splits"]),
-            )
-        return cls(directory, split, manifest)
+        return cls(directory, split, open_manifest(directory, split))
 
     def batch(self, indices: NDArray[np.integer[Any]]) -> NDArray[Any]:
         """Full rows, (len(indices), context + 1) unsigned integers. Raises DataError beyond the last."""

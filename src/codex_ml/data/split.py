@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
+from typing import Any
 
 from codex_ml.config.schema.data import SplitConfig
 from codex_ml.core.digest import canonical_json
-from codex_ml.errors import ConfigError
+from codex_ml.core.publish import MANIFEST, read_json
+from codex_ml.errors import ConfigError, DataError, did_you_mean
 
 SPLITS = ("train", "validation", "test")
+
+
+def open_manifest(directory: Path, split: str) -> dict[str, Any]:
+    """The manifest of a verified dataset that has *split*. Raises DataError for an unknown name."""
+    manifest: dict[str, Any] = read_json(directory / MANIFEST)
+    if split not in manifest["splits"]:
+        raise DataError(
+            f"the dataset has no split '{split}'",
+            code="data.split-name",
+            next_step=did_you_mean(split, manifest["splits"]),
+        )
+    return manifest
 
 
 def shares(cfg: SplitConfig) -> dict[str, float]:

@@ -13,12 +13,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from codex_ml.core.labels import IGNORE
 from codex_ml.data.packed import PackedSplit
 from codex_ml.data.sft.rows import SampleSplit
 from codex_ml.interfaces.progress import Progress
 from codex_ml.interfaces.workers import Workers
 from codex_ml.modeling.decoder import Decoder
-from codex_ml.modeling.pretrained import IGNORE, Pretrained
+from codex_ml.modeling.pretrained import Pretrained
 
 Split = PackedSplit | SampleSplit
 #: (inputs_BT, labels_BT, positions_BT or None) -> (negative log-likelihood sums_B, hits_B, counts_B),

@@ -20,8 +20,6 @@ from codex_ml.errors import ConfigError, TrainingError
 from codex_ml.modeling.documents import document_slices
 from codex_ml.modeling.lora import adapter_tensors, load_adapter_tensors
 
-IGNORE = -100
-
 
 class Pretrained(nn.Module):
     """A loaded model (perhaps with an adapter) and how training calls it.

@@ -18,6 +18,7 @@ class ModelSize:
     embedding_parameters: int
     flop_per_token: float
     trained: int
+    vocab: int
     layers: int
     dim: int
     ffn_dim: int
@@ -46,6 +47,7 @@ def model_size(cfg: ModelConfig, *, vocab_size: int) -> ModelSize:
         embedding_parameters=tables,
         flop_per_token=6.0 * (matrices + cfg.layers * cfg.context * cfg.dim),
         trained=cfg.layers * block + tables + cfg.dim,
+        vocab=vocab_size,
         layers=cfg.layers,
         dim=cfg.dim,
         ffn_dim=cfg.ffn_dim,
@@ -70,6 +72,7 @@ def _pretrained_size(cfg: ModelConfig) -> ModelSize:
         embedding_parameters=tables,
         flop_per_token=(4.0 if frozen else 6.0) * files.parameters,
         trained=adapter if frozen else files.parameters,
+        vocab=files.vocab_size,
         layers=int(text.get("num_hidden_layers") or text.get("n_layer") or 0),
         dim=dim,
         ffn_dim=int(text.get("intermediate_size") or 4 * dim),

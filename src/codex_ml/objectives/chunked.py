@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from codex_ml.objectives.lm import IGNORE
+from codex_ml.core.labels import IGNORE
 
 #: Positions whose logits are alive at once.
 CHUNK = 256

@@ -8,8 +8,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-#: Labels of this value take no part in the loss.
-IGNORE = -100
+from codex_ml.core.labels import IGNORE
 
 
 def lm_loss(logits_BTV: Tensor, labels_BT: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from codex_ml.evaluation.runner import Evaluation
     from codex_ml.evaluation.target import Target
     from codex_ml.pipeline.base import Base
-    from codex_ml.training.engines.native import TrainOutcome
+    from codex_ml.training.engines.start import TrainOutcome
     from codex_ml.training.resolve import ResolvedRun
 
 

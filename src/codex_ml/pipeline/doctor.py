@@ -125,7 +125,7 @@ def _machine(config: RunConfig) -> Iterator[Finding]:
     except ImportError as error:
         yield Finding("machine", "torch", "broken", str(error), True)
         return
-    from codex_ml.training.resolve import cpu_has_bf16
+    from codex_ml.modeling.device import cpu_has_bf16
 
     yield Finding("machine", "bfloat16", "ok" if cpu_has_bf16() else "absent", "native on this CPU", False)
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0

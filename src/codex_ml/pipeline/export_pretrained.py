@@ -79,7 +79,7 @@ def _trained(work: Work, files: PretrainedFiles, *, stage: Path) -> tuple[nn.Mod
         Pretrained(model, context=1, compute_dtype=torch.float32, adapter=False).load_tensors(tensors)
         trained = probe_logits(model)
         effect = require_effect(base, trained)
-        return model, trained, {"base": logit_digest(base), "effect": effect, "drift": 0.0}
+        return model, trained, {"base": logit_digest(base), "effect": effect}
     load_adapter_tensors(model, tensors)
     adapted = probe_logits(model)
     effect = require_effect(base, adapted)

@@ -94,7 +94,7 @@ def memory_bytes(config: RunConfig, size: ModelSize) -> int:
     layers = 2 if config.train.activation_checkpointing else size.layers
     pretrained = config.model.path is not None
     chunked = pretrained and config.train.engine == "native"
-    logits = 0 if chunked else config.tokenizer.vocab_size * (2 + 4 + 4)
+    logits = 0 if chunked else size.vocab * (2 + 4 + 4)
     activations = tokens * (layers * per_layer + logits)
     width = 4 if config.runtime.dtype == "float32" else 2  # at least: a gate must not refuse what fits
     frozen = width * size.parameters if size.trained < size.parameters else 0
@@ -107,11 +107,11 @@ def matmul_rate(config: RunConfig, *, width: int) -> float:
     """FLOP/s of a bare matrix product of the model's width, in the dtype training would take."""
     import torch
 
+    from codex_ml.modeling.device import choose_device, choose_dtype
     from codex_ml.provenance.environment import usable_cores
-    from codex_ml.training.resolve import resolve_device, resolve_dtype
 
-    device = resolve_device(config.runtime.device)
-    name, _ = resolve_dtype(config.runtime.dtype, device)
+    device, _ = choose_device(config.runtime.device)
+    name, _ = choose_dtype(config.runtime.dtype, device)
     threads = config.runtime.threads
     torch.set_num_threads(usable_cores() if threads == "auto" else threads)
     dtype = torch.bfloat16 if name == "bfloat16" else torch.float32

@@ -23,8 +23,8 @@ from codex_ml.provenance.git import git_state
 from codex_ml.provenance.opening import Asked, begin_segment, lowered_since, open_run
 from codex_ml.training.distributed import World, joined
 from codex_ml.training.engines.hf_trainer import run_hf_trainer
-from codex_ml.training.engines.native import Job
 from codex_ml.training.engines.native import train as train_native
+from codex_ml.training.engines.start import Job
 from codex_ml.training.resolve import ResolvedRun, resolve, resolve_threads
 from codex_ml.training.schedule import may_grow
 

@@ -11,10 +11,10 @@ import numpy as np
 import torch
 
 from codex_ml.config.schema import RunConfig
+from codex_ml.core.labels import IGNORE
 from codex_ml.data.order import batch_rows
 from codex_ml.data.sft.rows import SampleSplit
 from codex_ml.evaluation.score import Split
-from codex_ml.objectives.lm import IGNORE
 from codex_ml.training.distributed import World
 from codex_ml.training.step import MicroBatch
 

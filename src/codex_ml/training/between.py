@@ -22,7 +22,7 @@ from codex_ml.training.step import Abandoned
 from codex_ml.training.store import CheckpointStore
 
 if TYPE_CHECKING:
-    from codex_ml.training.engines.native import Job
+    from codex_ml.training.engines.start import Job
 
 
 class Between:

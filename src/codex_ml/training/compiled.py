@@ -10,8 +10,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from codex_ml.core.labels import IGNORE
 from codex_ml.modeling.decoder import Decoder, run_block
-from codex_ml.modeling.pretrained import IGNORE, Pretrained
+from codex_ml.modeling.pretrained import Pretrained
 from codex_ml.objectives.chunked import chunk_loss, chunked_cross_entropy
 from codex_ml.training.step import LossFunction, MicroBatch
 

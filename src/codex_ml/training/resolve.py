@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 import platform
 from dataclasses import dataclass
 from typing import Any
@@ -11,24 +10,12 @@ from typing import Any
 import torch
 
 from codex_ml.config.schema import RunConfig
-from codex_ml.core.workers import local_count, local_rank, worker_count
+from codex_ml.core.workers import local_count, worker_count
 from codex_ml.errors import ConfigError
-from codex_ml.modeling.device import cpu_has_bf16
+from codex_ml.modeling.device import choose_device, choose_dtype
 from codex_ml.modeling.size import model_size
 from codex_ml.provenance.environment import cpu_name, usable_cores
 
-__all__ = [
-    "ResolvedRun",
-    "check_workers",
-    "compiler_failure",
-    "cpu_has_bf16",
-    "resolve",
-    "resolve_device",
-    "resolve_dtype",
-    "resolve_threads",
-]
-
-log = logging.getLogger(__name__)
 #: Below this much work (FLOP) a cold compile costs more than it saves.
 _COMPILE_PAYS_FLOP = 3e13
 
@@ -64,9 +51,9 @@ def resolve(config: RunConfig, *, vocab_size: int, before: bool | None) -> Resol
     *before* is what an existing run decided on compilation: its length may grow, its code may not
     change, so "auto" stays what it became.
     """
-    device = resolve_device(config.runtime.device)
+    device, _ = choose_device(config.runtime.device)
     check_workers(config, worker_count())
-    dtype, dtype_reason = resolve_dtype(config.runtime.dtype, device)
+    dtype, dtype_reason = choose_dtype(config.runtime.dtype, device)
     compiled, compile_reason = _compile(config, device, vocab_size, before)
     cuda = device.startswith("cuda")
     return ResolvedRun(
@@ -109,40 +96,6 @@ def resolve_threads(config: RunConfig) -> int:
     if asked != "auto":
         return asked
     return 1 if config.runtime.determinism == "elastic" else max(1, usable_cores() // local_count())
-
-
-def resolve_device(asked: str) -> str:
-    """The device that *asked* means here. Raises ConfigError when it is absent."""
-    if asked == "auto":
-        return f"cuda:{local_rank()}" if torch.cuda.is_available() else "cpu"
-    if asked == "cuda" and local_count() > 1:
-        asked = f"cuda:{local_rank()}"
-    if asked.startswith("cuda"):
-        index = int(asked.partition(":")[2] or 0)
-        present = torch.cuda.device_count()
-        if index >= present:
-            raise ConfigError(
-                f"runtime.device={asked} is not there",
-                code="config.device",
-                got=f"{present} CUDA devices",
-                wanted=f"at least {index + 1}",
-                next_step="use runtime.device=auto or cpu",
-            )
-        return f"cuda:{index}"
-    return asked
-
-
-def resolve_dtype(asked: str, device: str) -> tuple[str, str]:
-    """The dtype of matrix products, and why."""
-    native = torch.cuda.is_bf16_supported(False) if device != "cpu" else cpu_has_bf16()
-    if asked == "auto":
-        kind = "this device" if device != "cpu" else "this CPU"
-        if native:
-            return "bfloat16", f"{kind} multiplies bfloat16 natively"
-        return "float32", f"{kind} has no native bfloat16"
-    if asked == "bfloat16" and not native:
-        log.warning("runtime.dtype=bfloat16 is emulated on this device and will be slow")
-    return asked, "asked for"
 
 
 def _compile(config: RunConfig, device: str, vocab_size: int, before: bool | None) -> tuple[bool, str]:

@@ -12,7 +12,7 @@ from codex_ml.training.distributed import World
 from codex_ml.training.sharded import whole_digest
 
 if TYPE_CHECKING:
-    from codex_ml.training.engines.native import Job
+    from codex_ml.training.engines.start import Job
     from codex_ml.training.session import Session
 
 

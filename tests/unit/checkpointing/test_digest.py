@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from codex_ml.checkpointing.digest import read_header, weights_digest
+from codex_ml.checkpointing.digest import weights_digest
+from codex_ml.core.safetensors import read_header
 from codex_ml.errors import IntegrityError
 
 GOOD = {"a": {"dtype": "U8", "shape": [4], "data_offsets": [0, 4]}}

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from codex_ml.checkpointing.digest import read_header, weights_digest
+from codex_ml.checkpointing.digest import weights_digest
+from codex_ml.core.safetensors import read_header
 
 pytestmark = pytest.mark.needs("train")
 WIDTHS = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}

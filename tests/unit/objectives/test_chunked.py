@@ -10,8 +10,9 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from codex_ml.core.labels import IGNORE
 from codex_ml.objectives.chunked import CHUNK, chunk_loss, chunked_cross_entropy
-from codex_ml.objectives.lm import IGNORE, lm_loss
+from codex_ml.objectives.lm import lm_loss
 
 pytestmark = pytest.mark.needs("train")
 

@@ -10,7 +10,8 @@ pytestmark = pytest.mark.needs("train")
 def test_the_loss_is_the_sum_over_counted_labels_of_a_double_precision_reference() -> None:
     import torch
 
-    from codex_ml.objectives.lm import IGNORE, lm_loss
+    from codex_ml.core.labels import IGNORE
+    from codex_ml.objectives.lm import lm_loss
 
     generator = torch.Generator().manual_seed(0)
     logits_BTV = 3 * torch.randn(3, 5, 11, generator=generator)
@@ -31,7 +32,8 @@ def test_the_loss_is_the_sum_over_counted_labels_of_a_double_precision_reference
 def test_ignored_labels_change_neither_loss_nor_gradient() -> None:
     import torch
 
-    from codex_ml.objectives.lm import IGNORE, lm_loss
+    from codex_ml.core.labels import IGNORE
+    from codex_ml.objectives.lm import lm_loss
 
     logits = torch.randn(1, 4, 7, generator=torch.Generator().manual_seed(1), requires_grad=True)
     labels = torch.tensor([[1, IGNORE, 3, IGNORE]])
@@ -46,7 +48,8 @@ def test_ignored_labels_change_neither_loss_nor_gradient() -> None:
 def test_nothing_counted_costs_nothing_and_a_uniform_guess_costs_its_entropy() -> None:
     import torch
 
-    from codex_ml.objectives.lm import IGNORE, lm_loss
+    from codex_ml.core.labels import IGNORE
+    from codex_ml.objectives.lm import lm_loss
 
     assert float(lm_loss(torch.randn(2, 3, 5), torch.full((2, 3), IGNORE))) == 0.0
     assert float(lm_loss(torch.zeros(2, 3, 16), torch.zeros(2, 3, dtype=torch.int64))) == pytest.approx(

@@ -33,15 +33,16 @@ def among(monkeypatch: pytest.MonkeyPatch, workers: int, *, here: int | None = N
 def test_a_device_that_is_not_there_is_refused(config_of) -> None:
     import torch
 
-    from codex_ml.training.resolve import resolve, resolve_device
+    from codex_ml.modeling.device import choose_device
+    from codex_ml.training.resolve import resolve
 
     absent = f"cuda:{torch.cuda.device_count()}"
     with pytest.raises(ConfigError) as caught:
         resolve(config_of(f"runtime.device={absent}"), vocab_size=512, before=None)
     assert caught.value.code == "config.device"
-    assert f"runtime.device={absent}" in str(caught.value)
-    assert resolve_device("cpu") == "cpu"
-    assert resolve_device("auto") == ("cuda:0" if torch.cuda.is_available() else "cpu")
+    assert f"the device {absent} is not there" in str(caught.value)
+    assert choose_device("cpu")[0] == "cpu"
+    assert choose_device("auto")[0] == ("cuda:0" if torch.cuda.is_available() else "cpu")
 
 
 def test_what_is_asked_for_is_what_runs_and_says_so(config_of) -> None:
@@ -61,8 +62,9 @@ def test_what_is_asked_for_is_what_runs_and_says_so(config_of) -> None:
 def test_auto_takes_what_this_machine_has_and_gives_its_reason(config_of) -> None:
     import torch
 
+    from codex_ml.modeling.device import cpu_has_bf16
     from codex_ml.provenance.environment import usable_cores
-    from codex_ml.training.resolve import cpu_has_bf16, resolve
+    from codex_ml.training.resolve import resolve
 
     words = ("runtime.device=cpu", "runtime.dtype=auto", "runtime.threads=auto", "runtime.compile=auto")
     run = resolve(config_of(*words), vocab_size=512, before=None)
@@ -74,12 +76,13 @@ def test_auto_takes_what_this_machine_has_and_gives_its_reason(config_of) -> Non
     assert "too short" in run.compile_reason
 
 
-def test_emulated_bfloat16_is_run_and_warned_about(config_of, caplog: pytest.LogCaptureFixture) -> None:
-    from codex_ml.training.resolve import cpu_has_bf16, resolve
+def test_emulated_bfloat16_is_run_and_said_to_be_slow(config_of) -> None:
+    from codex_ml.modeling.device import cpu_has_bf16
+    from codex_ml.training.resolve import resolve
 
     run = resolve(config_of("runtime.device=cpu", "runtime.dtype=bfloat16"), vocab_size=512, before=None)
     assert run.dtype == "bfloat16"
-    assert ("emulated" in caplog.text) == (not cpu_has_bf16())
+    assert ("emulated" in run.dtype_reason) == (not cpu_has_bf16())
 
 
 # ---- several workers -----------------------------------------------------------------------------

@@ -19,7 +19,7 @@ def gradients(model: Any) -> dict[str, Any]:
 
 def masked(batch: MicroBatch, keep: list[int]) -> MicroBatch:
     """*batch* with only the first labels of each row counted."""
-    from codex_ml.objectives.lm import IGNORE
+    from codex_ml.core.labels import IGNORE
 
     labels = batch.labels_BT.clone()
     for row, count in enumerate(keep):

@@ -14,13 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from codex_ml.core.publish import MANIFEST, read_json
+from codex_ml.core.labels import IGNORE
 from codex_ml.data.columns import read_rows
 from codex_ml.data.sft.files import SAMPLES_FILE, array_path, map_array, map_bytes
-from codex_ml.errors import DataError, did_you_mean
-
-#: The label of what is not trained, as cross entropy takes it.
-IGNORE = -100
+from codex_ml.data.split import open_manifest
+from codex_ml.errors import DataError
 
 Batch = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]
 
@@ -63,14 +61,7 @@ class SampleSplit:
     @classmethod
     def open(cls, directory: Path, split: str) -> SampleSplit:
         """The split named *split* of a verified set. Raises DataError for an unknown name."""
-        manifest = read_json(directory / MANIFEST)
-        if split not in manifest["splits"]:
-            raise DataError(
-                f"the dataset has no split '{split}'",
-                code="data.split-name",
-                next_step=did_you_mean(split, manifest["splits"]),
-            )
-        return cls(directory, split, manifest)
+        return cls(directory, split, open_manifest(directory, split))
 
     def batch(self, indices: NDArray[np.integer[Any]]) -> Batch:
         """The rows *indices*: inputs_BT, labels_BT and positions_BT. Raises DataError beyond the last."""

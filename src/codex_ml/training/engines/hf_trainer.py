@@ -19,22 +19,21 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler, SequentialSampler
 
-from codex_ml.checkpointing import Checkpoint
+from codex_ml.core.labels import IGNORE
 from codex_ml.core.optional import require
 from codex_ml.errors import UsageError
 from codex_ml.interfaces.reporter import Reporter
-from codex_ml.modeling.pretrained import IGNORE, Pretrained
+from codex_ml.modeling.pretrained import Pretrained
 from codex_ml.objectives.lm import lm_loss
 from codex_ml.training.between import Between
 from codex_ml.training.distributed import World
-from codex_ml.training.engines.native import Job, TrainOutcome, finished
+from codex_ml.training.engines.start import Job, TrainOutcome, run_engine
 from codex_ml.training.guard import check_reach, objection, refuse_or_skip, remember
-from codex_ml.training.interrupt import received
+from codex_ml.training.interrupt import Signals
 from codex_ml.training.loop import StepInfo, seed_shard
 from codex_ml.training.schedule import lr_scale
-from codex_ml.training.session import Session, build_session, restore
+from codex_ml.training.session import Session
 from codex_ml.training.step import MicroBatch
-from codex_ml.training.store import CheckpointStore
 
 
 def run_hf_trainer(
@@ -57,38 +56,16 @@ def run_hf_trainer(
             got=f"{world.size} workers",
             next_step="use train.engine=native, or start it without torchrun",
         )
-    store = CheckpointStore.open(job, world=world)
-    checkpoint = store.find(resume_from)
-    if checkpoint is not None and finished(checkpoint, job.config):
-        return TrainOutcome(checkpoint, checkpoint.step, already_finished=True)
-    session = build_session(
-        job.config,
-        resolved=job.resolved,
-        dataset=job.dataset,
-        vocab_size=job.vocab_size,
-        world=world,
-        base=job.base,
-        base_sha256=job.base_sha256,
+    return run_engine(
+        job, drive=_drive, world=world, resume_from=resume_from, on_start=on_start, reporter=reporter
     )
-    if checkpoint is not None:
-        restore(session, checkpoint)
-        reporter.say(f"going on from step {checkpoint.step} ({checkpoint.path.name})")
-    start = None if checkpoint is None else checkpoint.step
-    on_start(start or 0)
-    final = _drive(job, session, world=world, store=store, reporter=reporter)
-    return TrainOutcome(final, start, already_finished=False)
 
 
-def _drive(
-    job: Job, session: Session, *, world: World, store: CheckpointStore, reporter: Reporter
-) -> Checkpoint:
-    with received() as signals, Between.opened(job, session, world, store, reporter, signals) as between:
-        between.settle()
-        progress = session.trainee.progress
-        if progress.step < job.config.train.steps and not progress.stopped_early:
-            with tempfile.TemporaryDirectory(prefix="codex-hf-") as scratch:
-                _trainer(session, between, Path(scratch)).train()
-        return between.end()
+def _drive(job: Job, session: Session, between: Between, _signals: Signals, _world: World) -> None:
+    progress = session.trainee.progress
+    if progress.step < job.config.train.steps and not progress.stopped_early:
+        with tempfile.TemporaryDirectory(prefix="codex-hf-") as scratch:
+            _trainer(session, between, Path(scratch)).train()
 
 
 class _Rows(Dataset[MicroBatch]):

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from codex_ml.core.labels import IGNORE
 from codex_ml.core.publish import verify_directory
 from codex_ml.data.columns import read_rows
-from codex_ml.data.sft.rows import IGNORE
 from codex_ml.errors import CodexError, ConfigError, DataError
 from corpora import split_config
 
