@@ -258,3 +258,18 @@ def test_what_cannot_be_trained_is_refused_before_the_first_step(
         tuner(home)("refused", *words)
     assert caught.value.code == code
     assert not (home / "runs" / "refused" / "journal.jsonl").exists()
+
+
+def test_the_plan_counts_the_logits_that_the_other_engine_holds(home: Path) -> None:
+    from codex_ml.config.compose import compose
+    from codex_ml.modeling.size import model_size
+    from codex_ml.pipeline.plan import memory_bytes
+    from tuning import CONTEXT, tuning_words
+
+    native, hf = (
+        compose(tuning_words(home, f"train.engine={name}"), environ={}).config for name in ("native", "hf")
+    )
+    size = model_size(native.model, vocab_size=0)
+    assert size.trained < size.parameters
+    positions = CONTEXT * native.train.batch_size // native.runtime.shards
+    assert memory_bytes(hf, size) - memory_bytes(native, size) == positions * size.vocab * (2 + 4 + 4)
