@@ -11,10 +11,13 @@ from __future__ import annotations
 import argparse
 import ast
 import json
+import re
 import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
+#: A line with its end, where Python sees one.
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)?")
 _SKIPPED = ("test", "tests", "idlelib", "lib2to3", "site-packages", "__pycache__", "turtledemo")
 
 
@@ -29,15 +32,26 @@ def functions(root: Path, *, most_characters: int) -> Iterator[dict[str, object]
             tree = ast.parse(source)
         except (UnicodeDecodeError, SyntaxError):
             continue
+        lines = _LINE.findall(source)
         for node in ast.walk(tree):
-            if isinstance(node, ast.FunctionDef) and (sample := _sample(node, source, most_characters)):
+            if isinstance(node, ast.FunctionDef) and (sample := _sample(node, lines, most_characters)):
                 yield {**sample, "group": relative.parts[0].removesuffix(".py")}
 
 
-def _sample(node: ast.FunctionDef, source: str, most_characters: int) -> dict[str, object] | None:
+def _segment(node: ast.FunctionDef, lines: list[str]) -> str:
+    """The text of a function, as `ast.get_source_segment` gives it, which splits the whole file each time."""
+    own = lines[node.lineno - 1 : node.end_lineno]
+    own[-1] = own[-1].encode()[: node.end_col_offset].decode()
+    own[0] = own[0].encode()[node.col_offset :].decode()
+    return "".join(own)
+
+
+def _sample(node: ast.FunctionDef, source: list[str], most_characters: int) -> dict[str, object] | None:
     doc = ast.get_docstring(node)
-    text = ast.get_source_segment(source, node)
-    if doc is None or text is None or len(node.body) < 2 or len(text) > most_characters:
+    if doc is None or len(node.body) < 2:
+        return None
+    text = _segment(node, source)
+    if len(text) > most_characters:
         return None
     lines = text.splitlines()
     body = [line[node.col_offset :] if line[: node.col_offset].isspace() else line for line in lines[1:]]

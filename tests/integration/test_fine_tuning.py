@@ -67,6 +67,16 @@ def test_the_export_says_what_it_was_made_of_and_what_was_proved(home: Path, tun
     assert "fine-tuned" in card
 
 
+def test_every_weights_file_of_the_export_names_the_code_and_the_run(home: Path, tuned: Any) -> None:
+    from codex_ml.core.safetensors_metadata import read_metadata
+    from codex_ml.provenance.facts import as_metadata, run_facts
+
+    files = sorted(tuned.directory.export.rglob("*.safetensors"))
+    assert {file.parent.name for file in files} == {"export", "adapter"}
+    wanted = as_metadata(run_facts(tuned.directory.read()))
+    assert all(wanted.items() <= read_metadata(file).items() for file in files)
+
+
 def test_the_run_is_verified_with_its_base_and_trained_again_with_the_same_bits(
     home: Path, tuned: Any
 ) -> None:
@@ -226,11 +236,14 @@ def test_an_adapter_that_learned_nothing_is_no_export(home: Path, monkeypatch: p
 
 
 def test_documents_are_learned_by_a_pretrained_model_too(home: Path) -> None:
+    from codex_ml.pipeline.prepare_stage import kept_lines
     from corpora import write_packages
 
     code = write_packages(home / "code", packages=8, modules=2)
     words = ("data=files", f"data.path={code}", "data.include=[]", "objective=lm", "data.min_bytes=1")
     work = tuner(home)("documents", *words, "tokenizer.path=null")
+    (line,) = kept_lines(work.dataset)
+    assert line.startswith("documents: ") and " kept" in line
     assert journal(work)[-1]["loss"] < journal(work)[0]["loss"]
 
 
@@ -273,3 +286,66 @@ def test_the_plan_counts_the_logits_that_the_other_engine_holds(home: Path) -> N
     assert size.trained < size.parameters
     positions = CONTEXT * native.train.batch_size // native.runtime.shards
     assert memory_bytes(hf, size) - memory_bytes(native, size) == positions * size.vocab * (2 + 4 + 4)
+
+
+def test_a_run_begun_with_a_relative_path_goes_on_and_is_used_from_elsewhere(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from codex_ml.evaluation.complete import complete_text
+
+    base, short = write_base(home), ("train.steps=4", "model.lora.r=2")
+    monkeypatch.chdir(home)
+    first = tuner(home)("relative", f"model.path={base.name}", *short)
+    monkeypatch.chdir(tmp_path)
+    options = {"max_tokens": 2, "temperature": 0.0, "top_p": 1.0, "seed": 1, "home": Home(home)}
+    assert first.directory.read()["config"]["model"]["path"] == str(base)
+    complete_text("relative", prompt="def", **options)
+    again = tuner(home)("relative", f"model.path={base}", *short)
+    assert again.directory.read()["run_id"] == first.directory.read()["run_id"]
+    assert journal(again) == journal(first)
+
+
+@pytest.mark.parametrize("rank", [0, 4])
+def test_without_its_base_a_run_is_used_through_its_export(home: Path, tmp_path: Path, rank: int) -> None:
+    import shutil
+
+    from codex_ml.evaluation.complete import complete_text
+
+    base, name = tmp_path / "base", f"orphan-{rank}"
+    shutil.copytree(write_base(home), base)
+    words = (f"model.path={base}", f"model.lora.r={rank}", "train.lr=0.005", "train.steps=4")
+    work = tuner(home)(name, *words, "checkpoint.every=2", "checkpoint.keep_last=3", whole=True)
+    options = {"max_tokens": 6, "temperature": 0.0, "top_p": 1.0, "seed": 1, "home": Home(home)}
+    before = complete_text(name, prompt="def f(x):", **options)["text"]
+    shutil.rmtree(base)
+    assert complete_text(name, prompt="def f(x):", **options)["text"] == before
+    early = str(work.directory.checkpoints / "step-00000002")
+    if rank == 0:  # a checkpoint holds every weight, so the export gives it its shape alone
+        complete_text(early, prompt="def", **options)
+    else:
+        with pytest.raises(CodexError) as caught:
+            complete_text(early, prompt="def", **options)
+        assert caught.value.code == "target.base"
+        assert str(work.directory.export) in str(caught.value.next_step)
+    shutil.rmtree(work.directory.export)
+    with pytest.raises(CodexError) as caught:
+        complete_text(name, prompt="def", **options)
+    assert caught.value.code == "target.base"
+
+
+def test_a_bad_adapter_is_named_as_it_was_typed(home: Path, tuned: Any, tmp_path: Path) -> None:
+    import shutil
+
+    good = tuned.directory.export / "adapter"
+    for name, file, text in (
+        ("cut", "adapter_model.safetensors", None),
+        ("syntax", "adapter_config.json", "{"),
+        ("other", "codex_ml.json", json.dumps({"base_weights_sha256": "0" * 64})),
+    ):
+        adapter = tmp_path / name
+        shutil.copytree(good, adapter)
+        raw = (adapter / file).read_bytes()
+        (adapter / file).write_bytes(raw[:-40] if text is None else text.encode())
+        with pytest.raises(CodexError) as caught:
+            tuner(home)("bad-adapter", f"model.lora.path={adapter}")
+        assert str(adapter) in caught.value.line(), name

@@ -117,7 +117,9 @@ def _check_place(path: Path, manifest: Mapping[str, Any], owner: Mapping[str, st
             code="checkpoint.owner",
             got=f"{other[0]}={written_by.get(other[0])}",
             wanted=owner[other[0]],
-            next_step="start a new run from its weights with train.init_from=" + str(path),
+            next_step=f"start a new run from its weights: train.init_from={path} for a model that was made "
+            f"here; after fine-tuning model.path={path.parent.parent / 'export'}, or model.lora.path="
+            f"{path.parent.parent / 'export' / 'adapter'} over the same base",
         )
 
 

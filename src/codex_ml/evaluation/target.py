@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from codex_ml.provenance.run_directory import RunDirectory, list_runs
 from codex_ml.tokenization.hf_tokenizer import HFTokenizerAdapter
 
 EXPORT_FACTS = "codex_ml.json"
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -62,27 +64,51 @@ class Target:
         return model.to(device).eval()
 
     def _load_pretrained(self, *, device: torch.device, dtype: torch.dtype) -> Pretrained:
-        """An export stands alone; a checkpoint holds what was trained, over the base of its run."""
+        """An export stands alone; a checkpoint holds what was trained, over the base of its run.
+
+        Where that base is gone, the export of the same run stands in. Raises UsageError where it cannot.
+        """
         cfg, config = self.config.model, self.config
-        if self.kind == "export":
-            cfg = dataclasses.replace(cfg, lora=dataclasses.replace(cfg.lora, r=0, path=None))
-            base = self.path
-        else:
+        adapter = bool(cfg.lora.r or cfg.lora.path)
+        base, alone = self.path, self.kind == "export"
+        if not alone:
             assert cfg.path is not None
             base = Path(cfg.path).expanduser()
+            if not base.exists():
+                gone, base, alone = base, self._stand_in(base, whole=adapter), True
+                log.warning("%s, the base of the run %s, is gone; %s stands in", gone, self.run_name, base)
+        if alone:
+            cfg = dataclasses.replace(cfg, lora=dataclasses.replace(cfg.lora, r=0, path=None))
         loaded = load_pretrained(
             base,
             cfg=cfg,
             device=str(device),
             compute_dtype=dtype,
             seed=config.seed,
-            expected=None if self.kind == "export" else self.base_sha256,
+            expected=None if alone else self.base_sha256,
         )
-        if self.kind != "export":
-            tensors = read_tensors(self.weights)
+        if self.kind != "export" and not (alone and adapter):
+            tensors = read_tensors(self.weights)  # without an adapter: every weight
             check_weights(loaded.model, tensors)
             loaded.model.load_tensors(tensors)
         return loaded.model.eval()
+
+    def _stand_in(self, gone: Path, *, whole: bool) -> Path:
+        """The run's export: its shape, and with *whole* its weights too, which must be this checkpoint's."""
+        export = self.path.parent.parent / "export"
+        known = (export / EXPORT_FACTS).is_file()
+        if known:
+            verify_directory(export)
+            if not whole or read_json(export / EXPORT_FACTS).get("weights_sha256") == self.weights_sha256:
+                return export
+        raise UsageError(
+            f"the base of the run '{self.run_name}' is gone",
+            code="target.base",
+            got=f"nothing at {gone}",
+            wanted=f"the weights {str(self.base_sha256)[:12]}",
+            next_step="put the model back where it was"
+            + (f", or use {export}, which is of another step" if known else ""),
+        )
 
     def prompt_ids(self, text: str) -> list[int]:
         """The tokens of a prompt: documents of a model made here begin with the end token before."""

@@ -20,6 +20,8 @@ from codex_ml.modeling.lora import attach_adapter, load_adapter
 from codex_ml.modeling.pretrained_files import CONFIG, PretrainedFiles, inspect_directory
 
 _GENERATION = "generation_config.json"
+#: What building a model raises for numbers that make no model.
+_CONFIG_ERRORS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,8 @@ def read_weights(
             model, report = model_class.from_pretrained(
                 None, config=config, state_dict=_slices(files), output_loading_info=True, **options
             )
+        except _CONFIG_ERRORS as error:
+            raise _bad_shape(files, error) from error
         except RuntimeError as error:
             raise _misfit(files, " ".join(str(error).split())[:600]) from error
     _check_report(files, report)
@@ -139,6 +143,17 @@ def read_weights(
         )
     model.config._name_or_path = str(files.directory)
     return cast("nn.Module", model)
+
+
+def empty_model(files: PretrainedFiles) -> Any:
+    """The model of *files* without any weight in memory. Raises UsageError as `read_weights` does."""
+    require("transformers", extra="train")
+    config, model_class = _architecture(files)
+    try:
+        with torch.device("meta"):
+            return model_class._from_config(config)
+    except _CONFIG_ERRORS as error:
+        raise _bad_shape(files, error) from error
 
 
 def _hush(transformers: Any) -> None:
@@ -170,9 +185,12 @@ def _architecture(files: PretrainedFiles) -> tuple[Any, Any]:
 
     kind = files.config["model_type"]
     if kind in CONFIG_MAPPING and CONFIG_MAPPING[kind] in MODEL_FOR_CAUSAL_LM_MAPPING:
-        config = AutoConfig.from_pretrained(
-            str(files.directory), local_files_only=True, trust_remote_code=False
-        )
+        try:
+            config = AutoConfig.from_pretrained(
+                str(files.directory), local_files_only=True, trust_remote_code=False
+            )
+        except Exception as error:  # huggingface_hub has validation errors of no common kind
+            raise _bad_shape(files, error) from error
         return config, MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
     raise UsageError(
         f"{files.directory} is no causal language model that transformers knows",
@@ -180,6 +198,16 @@ def _architecture(files: PretrainedFiles) -> tuple[Any, Any]:
         got=kind,
         wanted="a model type with a causal language model in transformers",
         next_step="give a model that writes text, or install a newer transformers",
+    )
+
+
+def _bad_shape(files: PretrainedFiles, error: Exception) -> UsageError:
+    return UsageError(
+        f"{files.directory / CONFIG} does not describe a model",
+        code="model.config",
+        got=" ".join(f"{type(error).__name__}: {error}".split())[:400],
+        wanted=f"a config that transformers can build {files.family} from",
+        next_step="restore config.json from where the model came from",
     )
 
 

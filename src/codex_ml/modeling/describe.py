@@ -5,11 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from codex_ml.core.optional import require
 from codex_ml.core.paths import Home
-from codex_ml.modeling.codex_model_loader import locate
+from codex_ml.modeling.codex_model_loader import empty_model, locate
 from codex_ml.modeling.device import DTYPES, choose_device, choose_dtype
 from codex_ml.modeling.lora_targets import linear_modules, linear_names
 from codex_ml.modeling.pretrained_files import inspect_directory
@@ -24,7 +21,7 @@ def describe(path: str | Path, *, home: Home | None = None) -> dict[str, Any]:
     files = inspect_directory(locate(path, home=home))
     device, device_reason = choose_device("auto")
     dtype, dtype_reason = choose_dtype("auto", device)
-    model = _empty_model(files.directory)
+    model = empty_model(files)
     adapter = _RANK * sum(_width(layer) for layer in linear_modules(model).values())
     weights = files.parameters * DTYPES[dtype].itemsize
     return {
@@ -52,15 +49,6 @@ def describe(path: str | Path, *, home: Home | None = None) -> dict[str, Any]:
             "lora_parameters": adapter,
         },
     }
-
-
-def _empty_model(directory: Path) -> Any:
-    transformers = require("transformers", extra="train")
-    config = transformers.AutoConfig.from_pretrained(
-        str(directory), local_files_only=True, trust_remote_code=False
-    )
-    with torch.device("meta"):
-        return transformers.AutoModelForCausalLM.from_config(config, trust_remote_code=False)
 
 
 def _width(layer: Any) -> int:

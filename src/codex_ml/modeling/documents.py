@@ -161,7 +161,7 @@ document_attention.register_autograd(_differentiate, setup_context=_remember)
 
 
 def attend(
-    _module: Any,
+    module: Any,
     query: Tensor,
     key: Tensor,
     value: Tensor,
@@ -185,7 +185,7 @@ def attend(
             "this model's attention is more than causal, which training by documents does not know",
             code="train.attention",
             got=", ".join([f"window {sliding_window}, cap {softcap}, dropout {dropout}", *odd]),
-            next_step="keep model.context within a window; set attention_dropout to 0 in its config.json",
+            next_step=_advice(module, window=window, dropout=dropout),
         )
     groups = query.shape[1] // key.shape[1]
     if groups > 1:
@@ -201,6 +201,22 @@ def attend(
         query, key, value, attn_mask=mask, is_causal=causal, scale=scaling
     )
     return out_BHTE.transpose(1, 2), None
+
+
+def _advice(module: Any, *, window: bool, dropout: float) -> str:
+    """What to change, by the name that this model's config has for it."""
+    if window:
+        return "keep model.context within the window"
+    if not dropout:
+        return "give another model"
+    config = getattr(module, "config", None)
+    settings = {} if config is None else vars(config)
+    names = [
+        name
+        for name, value in settings.items()
+        if "drop" in name and "att" in name and isinstance(value, int | float) and value == dropout
+    ]
+    return f"set {' or '.join(names) or 'the dropout of attention'} to 0 in the config.json of the model"
 
 
 def register() -> str:

@@ -72,12 +72,7 @@ def load_adapter(
     Raises UsageError for what is no LoRA adapter or belongs to another base.
     """
     peft = require("peft", extra="train")
-    _require_adapter(directory)
-    recorded = read_facts(directory).get(BASE)
-    if recorded is not None and base_sha256 is not None and recorded != base_sha256:
-        raise _other_base(directory, f"made for weights {recorded[:12]}, these are {base_sha256[:12]}")
-    table, _ = read_header(directory / WEIGHTS)
-    config = peft.PeftConfig.from_pretrained(str(directory))
+    config, table = check_adapter(directory, base_sha256=base_sha256)
     config.inference_mode = not trainable
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=FutureWarning, message=".*is_gradient_checkpointing.*")
@@ -85,12 +80,47 @@ def load_adapter(
             wrapped = peft.get_peft_model(model, config)
         except ValueError as error:  # its target modules are not in this model
             raise _other_base(directory, str(error)) from error
+        except (TypeError, LookupError, AttributeError, ArithmeticError) as error:
+            raise _bad_settings(directory, f"{type(error).__name__}: {error}") from error
     own = adapter_tensors(wrapped)
-    _compare_tables(directory, own, {name: tuple(row["shape"]) for name, row in table.items()})
+    _compare_tables(directory, own, table)
     from safetensors.torch import load_file
 
     load_adapter_tensors(wrapped, load_file(str(directory / WEIGHTS)))
     return cast("nn.Module", wrapped)
+
+
+def check_adapter(directory: Path, *, base_sha256: str | None) -> tuple[Any, dict[str, tuple[int, ...]]]:
+    """What can be said of an adapter before its base is loaded: its settings and its tensors' shapes.
+
+    Raises UsageError for what is no LoRA adapter, has settings that peft cannot take or was made for a
+    base of another digest; IntegrityError for damaged weights.
+    """
+    _require_adapter(directory)
+    recorded = read_facts(directory).get(BASE)
+    if recorded is not None and base_sha256 is not None and recorded != base_sha256:
+        raise _other_base(directory, f"made for weights {str(recorded)[:12]}, these are {base_sha256[:12]}")
+    content = read_json(directory / CONFIG)
+    for name in ("r", "lora_alpha"):
+        value = content.get(name, 1)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+            raise _bad_settings(directory, f"{name}={value!r}")
+    try:
+        config = require("peft", extra="train").PeftConfig.from_pretrained(str(directory))
+    except (TypeError, ValueError, LookupError, AttributeError) as error:
+        raise _bad_settings(directory, f"{type(error).__name__}: {error}") from error
+    table, _ = read_header(directory / WEIGHTS)
+    return config, {name: tuple(row["shape"]) for name, row in table.items()}
+
+
+def _bad_settings(directory: Path, got: str) -> UsageError:
+    return UsageError(
+        f"{directory / CONFIG} has settings that make no adapter",
+        code="model.adapter-config",
+        got=got,
+        wanted="the settings as peft's save_pretrained writes them",
+        next_step="restore the file from where the adapter came from",
+    )
 
 
 def _require_adapter(directory: Path) -> None:

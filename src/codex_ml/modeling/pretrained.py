@@ -16,7 +16,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from codex_ml.errors import ConfigError, TrainingError
+from codex_ml.errors import ConfigError, IntegrityError, TrainingError
 from codex_ml.modeling.documents import document_slices
 from codex_ml.modeling.lora import adapter_tensors, load_adapter_tensors
 
@@ -134,8 +134,30 @@ class Pretrained(nn.Module):
 
 
 @torch.no_grad()
+def check_finite(net: nn.Module) -> None:
+    """Raise IntegrityError for a weight that holds NaN or infinity; each is read once."""
+    for name, weight in net.named_parameters():
+        # A sum is finite only if all its terms are; it may overflow by itself, so that is looked at again.
+        if not weight.is_floating_point() or bool(weight.sum(dtype=torch.float32).isfinite()):
+            continue
+        if odd := int((~weight.isfinite()).sum()):
+            stored = name.removeprefix("base_model.model.").replace(".base_layer.", ".")  # as the file has it
+            raise IntegrityError(
+                f"the weights hold values that are not finite, in {stored}",
+                code="model.not-finite",
+                got=f"{odd} of {weight.numel()} values are NaN or infinite",
+                wanted="numbers",
+                next_step="fetch the weights again, or take an earlier checkpoint of what made them",
+            )
+
+
+@torch.no_grad()
 def check_short_way(model: Pretrained, *, vocab_size: int) -> None:
-    """Raise ConfigError where trunk and head are not all of the model (logits scaled or capped)."""
+    """Raise ConfigError where trunk and head are not all of the model (logits scaled or capped).
+
+    IntegrityError where a weight is not finite, so that nothing can be compared or learned.
+    """
+    check_finite(model.net)
     probe_BT = _probe(model, vocab_size)
     model.eval()
     with model.precision():

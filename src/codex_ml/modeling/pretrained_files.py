@@ -51,7 +51,8 @@ class PretrainedFiles:
     @property
     def family(self) -> str:
         """The class that the config names, else its model type."""
-        return str(next(iter(self.config.get("architectures") or []), self.config["model_type"]))
+        named = self.config.get("architectures")
+        return str(named[0] if isinstance(named, list) and named else self.config["model_type"])
 
     @property
     def dtypes(self) -> dict[str, int]:
@@ -140,15 +141,17 @@ def _read_config(path: Path) -> dict[str, Any]:
             raise UsageError(
                 f"{path / name} asks for code of its own (auto_map)",
                 code="model.remote-code",
-                got=", ".join(sorted(map(str, content["auto_map"]))),
+                got=", ".join(sorted(content["auto_map"]))
+                if isinstance(content["auto_map"], dict)
+                else str(content["auto_map"]),
                 wanted="an architecture that transformers has itself",
                 next_step="if transformers knows this model_type, remove auto_map from the file",
             )
-    if config.get("quantization_config"):
+    if stored := config.get("quantization_config"):
         raise UsageError(
             f"the weights of {path} are stored quantised",
             code="model.quantized",
-            got=str(config["quantization_config"].get("quant_method")),
+            got=str(stored.get("quant_method") if isinstance(stored, dict) else stored),
             wanted="plain float weights",
             next_step="take the unquantised model; model.quantize=nf4 quantises while loading",
         )
@@ -172,10 +175,19 @@ def _read_object(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise _bad_config(path.parent, f"{path.name}: {error}") from error
+        raise _bad_file(path, f"no JSON: {error}") from error
     if not isinstance(content, dict):
-        raise _bad_config(path.parent, f"{path.name} holds no object")
+        raise _bad_file(path, "no object")
     return content
+
+
+def _bad_file(path: Path, got: str) -> UsageError:
+    return UsageError(
+        f"{path} is no usable file of a model",
+        code="model.tokenizer" if path.name == TOKENIZER else "model.config",
+        got=got,
+        next_step=f"restore {path.name} from where the model came from",
+    )
 
 
 def _shards(path: Path) -> tuple[tuple[Path, ...], dict[str, str] | None]:
@@ -253,8 +265,11 @@ def _bad_index(path: Path, reason: str) -> IntegrityError:
 
 def _vocabulary(config: dict[str, Any], tensors: dict[str, TensorInfo]) -> int:
     rows = [row.shape[0] for name, row in tensors.items() if name.endswith(_EMBEDDINGS) and row.shape]
-    inner = config.get("text_config") or {}
-    return max(rows, default=int(config.get("vocab_size") or inner.get("vocab_size") or 0))
+    inner = config.get("text_config")
+    for place in (config, inner if isinstance(inner, dict) else {}):
+        if isinstance(size := place.get("vocab_size"), int):
+            rows = rows or [size]
+    return max(rows, default=0)
 
 
 def _tokenizer_size(path: Path) -> int | None:
@@ -262,10 +277,15 @@ def _tokenizer_size(path: Path) -> int | None:
     if not (path / TOKENIZER).is_file():
         return None
     content = _read_object(path / TOKENIZER)
-    vocabulary = (content.get("model") or {}).get("vocab") or {}
-    highest = max(vocabulary.values(), default=-1) if isinstance(vocabulary, dict) else len(vocabulary) - 1
-    added = [int(token["id"]) for token in content.get("added_tokens") or []]
-    return max([int(highest), *added]) + 1
+    try:
+        vocabulary = (content.get("model") or {}).get("vocab") or {}
+        ids = vocabulary.values() if isinstance(vocabulary, dict) else [len(vocabulary) - 1]
+        added = [token["id"] for token in content.get("added_tokens") or []]
+        return max((int(number) for number in (*ids, *added)), default=-1) + 1
+    except KeyError as error:
+        raise _bad_file(path / TOKENIZER, f"an added token without {error}") from error
+    except (AttributeError, TypeError, ValueError) as error:
+        raise _bad_file(path / TOKENIZER, f"no vocabulary of texts and numbers ({error})") from error
 
 
 def _has_template(path: Path) -> bool:

@@ -16,6 +16,7 @@ from codex_ml.core.publish import read_json
 from codex_ml.core.store import find_or_build
 from codex_ml.errors import ConfigError
 from codex_ml.modeling.codex_model_loader import locate
+from codex_ml.modeling.lora import check_adapter
 from codex_ml.modeling.pretrained_files import inspect_directory
 
 #: What an adapter is; the last of them is ours, and absent in adapters of others.
@@ -45,23 +46,25 @@ class Base:
 
 
 def located(config: RunConfig, *, home: Home) -> RunConfig:
-    """The config with ``model.path`` as a directory that stays, and an adapter kept in the store.
+    """The config with ``model.path`` as an absolute directory, and an adapter kept in the store.
 
-    A GGUF file is unpacked into the store first. An adapter is copied: its directory may be an export
-    that is written again, and checkpoints hold tensors alone. Raises as `locate`, and ConfigError for what
-    is no adapter.
+    A run is used from other directories than the one it was started in. A GGUF file is unpacked into the
+    store first. An adapter is copied: its directory may be an export that is written again, and checkpoints
+    hold tensors alone. Raises as `locate`, and ConfigError or UsageError for what is no adapter.
     """
     model = config.model
     if model.path is None:
         return config
-    directory = locate(Path(model.path).expanduser(), home=home)
+    directory = locate(Path(model.path).expanduser(), home=home).absolute()
     lora = model.lora
     if lora.path is not None:
-        lora = dataclasses.replace(lora, path=str(_keep_adapter(Path(lora.path).expanduser(), home=home)))
+        lora = dataclasses.replace(lora, path=str(_keep_adapter(lora.path, base=directory, home=home)))
     return dataclasses.replace(config, model=dataclasses.replace(model, path=str(directory), lora=lora))
 
 
-def _keep_adapter(source: Path, *, home: Home) -> Path:
+def _keep_adapter(typed: str, *, base: Path, home: Home) -> Path:
+    """The copy of the adapter; what is wrong with it is said here, by the name that was typed."""
+    source = Path(typed).expanduser()
     files = [name for name in _ADAPTER if (source / name).is_file()]
     if set(_ADAPTER[:2]) - set(files):
         raise ConfigError(
@@ -70,9 +73,10 @@ def _keep_adapter(source: Path, *, home: Home) -> Path:
             got="; ".join(f"no {name}" for name in _ADAPTER[:2] if name not in files),
             wanted="a directory as peft's save_pretrained writes it",
         )
+    check_adapter(source, base_sha256=inspect_directory(base).weights_sha256)
     meta: dict[str, Any] = {"kind": "adapter", "parts": {name: digest_file(source / name) for name in files}}
     digest = digest_json(meta)
-    directory = home.store / "adapters" / digest
+    directory = (home.store / "adapters" / digest).absolute()
 
     def build(stage: Path, _meta: dict[str, Any]) -> None:
         for name in files:

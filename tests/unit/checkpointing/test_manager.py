@@ -225,6 +225,8 @@ def test_a_checkpoint_of_another_run_is_refused_and_the_own_one_before_it_is_use
     with pytest.raises(CheckpointLoadError) as caught:
         own.resume_from(foreign)
     assert caught.value.code == "checkpoint.owner"
+    advice = str(caught.value.next_step)
+    assert all(f"{key}=" in advice for key in ("train.init_from", "model.path", "model.lora.path"))
     assert "run_id=other" in str(caught.value)
     found = own.load_latest()
     assert found is not None and (found.step, found.manifest["owner"]) == (10, {"run_id": "own"})

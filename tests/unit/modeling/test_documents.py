@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -98,3 +100,16 @@ def test_attention_that_is_more_than_causal_is_refused(more: dict[str, float]) -
     with pytest.raises(TrainingError) as caught:
         attend(None, q, k, v, None, scaling=SCALE, **more)
     assert caught.value.code == "train.attention"
+
+
+@pytest.mark.parametrize(("family", "key"), [("gpt2", "attn_pdrop"), ("llama", "attention_dropout")])
+def test_dropout_in_attention_is_named_by_the_key_of_the_config(family: str, key: str) -> None:
+    from codex_ml.errors import TrainingError
+    from codex_ml.modeling.documents import attend
+    from tiny_models import build
+
+    config = build(family, **{key: 0.1}).config
+    q, k, v = random_parts(1, 8)
+    with pytest.raises(TrainingError) as caught:
+        attend(SimpleNamespace(config=config), q, k, v, None, scaling=SCALE, dropout=0.1)
+    assert caught.value.next_step == f"set {key} to 0 in the config.json of the model"

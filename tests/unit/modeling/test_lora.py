@@ -271,3 +271,16 @@ def test_a_merge_that_is_not_finite_is_refused(model_directory, trained_adapter)
     with pytest.raises(CodexError) as caught:
         merge(adapted)
     assert caught.value.code == "model.merge-nan"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("r", "x"), ("r", 0), ("lora_alpha", "x"), ("target_modules", 3)]
+)
+def test_settings_that_make_no_adapter_are_named(
+    model_directory, trained_adapter, name: str, value: Any
+) -> None:
+    base = model_directory()
+    adapter = trained_adapter(base)
+    file = adapter / "adapter_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {name: value}))
+    refused("model.adapter-config", str(file), path=base, lora_path=adapter)

@@ -199,3 +199,52 @@ def test_peak_memory_stays_below_thirteen_tenths_of_the_weights(model_directory,
     done = run(sys.executable, "-c", PEAK, path, dtype, env={"COVERAGE_PROCESS_CONFIG": None})
     assert done.code == 0, done.err
     assert 0.9 < float(done.out) < 1.3
+
+
+@pytest.mark.parametrize("value", ["four", 5, 0])
+def test_a_config_that_describes_no_model_is_named(model_directory, value: Any) -> None:
+    from codex_ml.modeling.describe import describe
+
+    path = model_directory()
+    config = json.loads((path / "config.json").read_text())
+    (path / "config.json").write_text(json.dumps(config | {"num_attention_heads": value}))
+    for use in (load, describe):
+        with pytest.raises(CodexError) as caught:
+            use(path)
+        assert caught.value.code == "model.config", caught.value.line()
+        assert str(path / "config.json") in caught.value.what
+
+
+def test_a_model_that_writes_no_text_is_described_by_an_error_too(model_directory) -> None:
+    from codex_ml.modeling.describe import describe
+
+    path = model_directory()
+    config = json.loads((path / "config.json").read_text())
+    (path / "config.json").write_text(json.dumps(config | {"model_type": "wav2vec2"}))
+    with pytest.raises(CodexError) as caught:
+        describe(path)
+    assert caught.value.code == "model.family"
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("adapter", [False, True])
+def test_a_weight_that_is_not_finite_is_named(model_directory, value: float, adapter: bool) -> None:
+    import torch
+
+    from codex_ml.modeling.pretrained import check_finite
+
+    model = load(model_directory(), lora_enabled=adapter).model
+    check_finite(model)
+    with torch.no_grad():
+        (weight,) = (
+            weight
+            for name, weight in model.named_parameters()
+            if "1.mlp.up_proj" in name and "lora" not in name
+        )
+        weight[0, :2] = torch.finfo(torch.float32).max  # a sum that overflows is no fault
+        check_finite(model)
+        weight[3, 1] = value
+    with pytest.raises(CodexError) as caught:
+        check_finite(model)
+    assert caught.value.code == "model.not-finite"
+    assert caught.value.what.endswith(" model.layers.1.mlp.up_proj.weight")

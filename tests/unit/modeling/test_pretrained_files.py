@@ -85,8 +85,9 @@ def test_code_of_the_directory_never_runs(model_directory, name: str) -> None:
 
 def test_quantised_weights_are_refused(model_directory) -> None:
     path = model_directory()
-    edit(path / "config.json", quantization_config={"quant_method": "gptq"})
-    refused(path, "model.quantized", "gptq")
+    for value in ({"quant_method": "gptq"}, "gptq"):
+        edit(path / "config.json", quantization_config=value)
+        refused(path, "model.quantized", "gptq")
 
 
 def test_pickles_are_refused_with_a_conversion_that_works(model_directory, run) -> None:
@@ -188,3 +189,28 @@ def test_the_digest_under_a_manifest_is_the_same(model_directory) -> None:
 def test_a_tokenizer_with_more_tokens_than_rows_is_refused(model_directory) -> None:
     path = model_directory("llama", vocab_size=279)
     refused(path, "model.tokenizer-size", "280 tokens", "at most 279")
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        (lambda text: text[:-50], "no JSON"),
+        (lambda text: '{"model": 3}', "no vocabulary"),
+        (lambda text: '{"model": {"vocab": {"a": "b"}}}', "no vocabulary"),
+        (lambda text: '{"added_tokens": [{"content": "x"}]}', "an added token without 'id'"),
+        (lambda text: "[]", "no object"),
+    ],
+)
+def test_a_tokenizer_that_is_none_is_named_by_its_file(model_directory, text: Any, word: str) -> None:
+    path = model_directory()
+    file = path / "tokenizer.json"
+    file.write_text(text(file.read_text()))
+    refused(path, "model.tokenizer", word, "restore tokenizer.json", str(file))
+
+
+def test_odd_values_in_a_config_are_no_fault_of_ours(model_directory) -> None:
+    path = model_directory()
+    edit(path / "config.json", architectures="LlamaForCausalLM", text_config="x", vocab_size="many")
+    assert inspect(path).family == "llama"
+    edit(path / "config.json", auto_map="x.Y")
+    refused(path, "model.remote-code", "x.Y")

@@ -19,7 +19,8 @@ from codex_ml.data.sft.reader import Left, Placed
 from codex_ml.data.split import SPLITS, shares
 from codex_ml.errors import DataError
 
-_FIGURES = ("samples", "tokens", "trained_tokens", "bytes", "truncated")
+#: *endless*: samples whose last answer has no token at which a model could stop.
+_FIGURES = ("samples", "tokens", "trained_tokens", "bytes", "truncated", "endless")
 
 
 class SampleBuilder:
@@ -36,6 +37,7 @@ class SampleBuilder:
         self._figures = {split: dict.fromkeys(_FIGURES, 0) for split in SPLITS}
         self._dropped = {split: Counter[str]() for split in SPLITS}
         self._all_dropped: Counter[str] = Counter()
+        self._groups: set[str] = set()  # two of them say that there are several
 
     def add(self, item: Placed, found: Masked | DataError) -> None:
         """Keep a sample, or leave it out as the config says. Raises DataError."""
@@ -56,7 +58,10 @@ class SampleBuilder:
         self._splits[item.split].add(ids, trained)
         self._samples.add(item.split, item.place, item.group, found.bytes, len(ids), labels, int(truncated))
         figures = self._figures[item.split]
-        for name, value in zip(_FIGURES, (1, len(ids), labels, found.bytes, truncated), strict=True):
+        if len(self._groups) < 2:
+            self._groups.add(item.group)
+        values = (1, len(ids), labels, found.bytes, truncated, not found.ended)
+        for name, value in zip(_FIGURES, values, strict=True):
             figures[name] += int(value)
 
     def leave(self, item: Left) -> None:
@@ -118,10 +123,15 @@ class SampleBuilder:
             )
         for split, share in shares(self._cfg.split).items():
             if share > 0 and self._figures[split]["samples"] == 0:
+                got = f"{kept} samples in all"
+                if kept > 1 and len(self._groups) == 1:
+                    # Those of one group go to one split, so neither more of them nor a salt helps.
+                    got += ", all of one " + ("group" if self._cfg.group_field else "prompt")
                 raise DataError(
                     f"the split '{split}' got no sample",
                     code="data.small",
-                    got=f"{kept} samples in all" + (f"; left out: {reasons}" if reasons else ""),
+                    got=got + (f"; left out: {reasons}" if reasons else ""),
                     wanted=f"data.split.{split}={share:g} of the prompts",
-                    next_step="give more samples, set this share to 0, or try another data.split.salt",
+                    next_step="give samples of more prompts, set this share to 0, or try another "
+                    "data.split.salt",
                 )

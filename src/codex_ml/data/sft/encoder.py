@@ -37,8 +37,9 @@ class SpecialEncoder:
     """A tokenizer of any kind; special tokens in a text are the tokens, so the text must be trusted."""
 
     def __init__(self, directory: Path) -> None:
-        spec = json.loads(read_tokenizer_json(directory))
-        self._whole = load_json(json.dumps(spec), directory=directory)
+        text = read_tokenizer_json(directory)
+        self._whole = load_json(text, directory=directory)  # says what is wrong with it
+        spec = json.loads(text)
         # What comes after encoding adds special tokens, which is not wanted here, and trims blanks off
         # the characters of a token, so that an answer's last line break would seem to lie outside.
         self._tokenizer = load_json(json.dumps(spec | {"post_processor": None}), directory=directory)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from codex_ml.data.sft.encoder import Encoded, Ids
 from codex_ml.data.sft.sample import ASSISTANT, Sample
+from codex_ml.data.sft.shown import collapse, where
 from codex_ml.errors import DataError
 
 Spans = Sequence[tuple[int, int]]
@@ -26,17 +27,16 @@ def by_spans(text: Encoded, spans: Spans) -> NDArray[np.bool_]:
 
 def answer_spans(spans: Spans, sample: Sample, *, place: str) -> Spans:
     """Of the spans of all answers those that are trained. Raises DataError where they cannot be matched."""
-    before = sum(message.role == ASSISTANT for message in sample.messages[: sample.first_answer])
-    if before == 0:
+    turns = [number for number, message in enumerate(sample.messages) if message.role == ASSISTANT]
+    if turns == sample.answers:
         return spans
-    turns = before + len(sample.answers)
-    if len(spans) == turns:
-        return spans[before:]
+    if len(spans) == len(turns):
+        return [span for number, span in zip(turns, spans, strict=True) if number in sample.answers]
     raise DataError(
-        f"{place}: the answers of the prompt cannot be told from those of the completion",
+        f"{place}: the answers that are trained cannot be told from those that are only read",
         code="template.turns",
         got=f"{len(spans)} generation blocks",
-        wanted=f"one for each of the {turns} assistant turns",
+        wanted=f"one for each of the {len(turns)} assistant turns",
         next_step="give a template with one generation block a turn: data.template=FILE",
     )
 
@@ -91,6 +91,25 @@ def _bridged(number: int, place: str) -> DataError:
         wanted="an answer of whole tokens",
         next_step=f"take the blanks off the answer; or {_MARK}",
     )
+
+
+def check_opening(sample: Sample, parts: Sequence[tuple[int, str]]) -> None:
+    """Of a template that opens no answer: raise DataError where something stands before an answer's words.
+
+    *parts* are the turns that are trained with what each adds to the text. Such a header would be learned,
+    and a question that is asked would end without it.
+    """
+    for number, added in parts:
+        message, text = sample.messages[number], collapse(added)
+        at = where(message, text) or 0
+        if message.content.strip() and at:
+            raise DataError(
+                "the chat template opens no answer: with add_generation_prompt it writes the same text",
+                code="template.prompt",
+                got=f"{text[:at].strip()!r} before the words of an answer, which would be learned",
+                wanted="what opens an answer, inside {% if add_generation_prompt %} … {% endif %} at its end",
+                next_step=f"add it; or {_MARK}",
+            )
 
 
 def check_mask(trained: NDArray[np.bool_], *, place: str) -> None:

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from codex_ml.data.sft.encoder import SpecialEncoder
-from codex_ml.data.sft.mask import Turn, answer_spans, by_prefixes, by_spans, check_mask
+from codex_ml.data.sft.mask import Turn, answer_spans, by_prefixes, by_spans, check_mask, check_opening
 from codex_ml.data.sft.renderer import Job, Rendered, Renderer
 from codex_ml.data.sft.sample import Sample
+from codex_ml.data.sft.shown import check_answer, check_turns, ends
 from codex_ml.data.sft.template import ChatTemplate, no_template
 from codex_ml.errors import DataError
 
@@ -21,11 +22,15 @@ Placed = tuple[str, Sample]
 
 @dataclass(frozen=True)
 class Masked:
-    """The tokens of a sample, and which of them are trained; *bytes* of the text they stand for."""
+    """The tokens of a sample, and which of them are trained; *bytes* of the text they stand for.
+
+    *ended*: the last answer has a special token, at which a model that has learned it stops.
+    """
 
     ids: NDArray[np.int64]
     trained: NDArray[np.bool_]
     bytes: int
+    ended: bool
 
 
 #: Takes a conversation, what was rendered of it, and its place, in the order in which they were encoded.
@@ -39,6 +44,8 @@ class Masker:
         self._encoder = encoder
         self._template = template
         self._end_id = end_id
+        self._special = np.array(sorted({end_id, *encoder.special.values()}), dtype=np.int64)
+        self._opens: bool | None = None  # whether the template writes something where an answer begins
         self._leading = np.array(encoder.leading(), dtype=np.int64)
         self._renderer: Renderer | None = None
 
@@ -103,7 +110,10 @@ class Masker:
             trained = np.concatenate(
                 [np.zeros(len(self._leading), dtype=bool), by_spans(text, spans), np.ones(1, dtype=bool)]
             )
-            found.append(_checked(ids, trained, text=prompt + completion, place=place))
+            try:
+                found.append(self._checked(ids, trained, text=prompt + completion, place=place))
+            except DataError as error:
+                found.append(error)
         return found
 
     def _mask_talks(self, samples: Sequence[Placed]) -> list[Masked | DataError]:
@@ -114,6 +124,8 @@ class Masker:
         texts = [one.text for group in rendered if isinstance(group, list) for one in group]
         method = self._by_spans if renderer.marks_answers else self._by_prefixes
         masks = method(texts)
+        if self._opens is None and not renderer.marks_answers:
+            self._opens = _opens(renderer, samples)
         return [
             group if isinstance(group, DataError) else masks(sample, group, place)
             for (place, sample), group in zip(samples, rendered, strict=True)
@@ -124,11 +136,17 @@ class Masker:
 
         def mask(sample: Sample, rendered: list[Rendered], place: str) -> Masked | DataError:
             whole = next(encoded)
+            text = rendered[0].text
             try:
-                trained = by_spans(whole, answer_spans(rendered[0].spans, sample, place=place))
+                spans = answer_spans(rendered[0].spans, sample, place=place)
+                found = self._checked(whole.ids, by_spans(whole, spans), text=text, place=place)
+                check_turns(sample, text, place=place)
+                said = "\n".join(text[start:stop] for start, stop in spans)
+                for number in sample.answers:
+                    check_answer(number, sample.messages[number], said, place=place)
             except DataError as error:
                 return error
-            return _checked(whole.ids, trained, text=rendered[0].text, place=place)
+            return found
 
         return mask
 
@@ -138,6 +156,10 @@ class Masker:
         def mask(sample: Sample, rendered: list[Rendered], place: str) -> Masked | DataError:
             whole, *parts = [next(encoded) for _ in rendered]
             full, texts = rendered[0].text, [one.text for one in rendered[1:]]
+            added = [
+                (number, texts[2 * index + 1][len(texts[2 * index]) :])
+                for index, number in enumerate(sample.answers)
+            ]
             turns = [
                 Turn(
                     number,
@@ -148,12 +170,24 @@ class Masker:
                 for index, number in enumerate(sample.answers)
             ]
             try:
-                trained = by_prefixes(whole, turns, place=place)
+                found = self._checked(whole, by_prefixes(whole, turns, place=place), text=full, place=place)
+                check_turns(sample, full, place=place)
+                for number, text in added:
+                    check_answer(number, sample.messages[number], text, place=place)
             except DataError as error:
                 return error
-            return _checked(whole, trained, text=rendered[0].text, place=place)
+            if self._opens is False:  # of the template, not of the sample: no sample is left out for it
+                check_opening(sample, added)
+            return found
 
         return mask
+
+    def _checked(
+        self, ids: NDArray[np.int64], trained: NDArray[np.bool_], *, text: str, place: str
+    ) -> Masked:
+        check_mask(trained, place=place)
+        ended = ends(ids, trained, self._special)
+        return Masked(ids, trained, len(text.encode("utf-8")), ended)
 
     def _started(self) -> Renderer:
         if self._renderer is None:
@@ -183,11 +217,13 @@ def _together(parts: list[Rendered | DataError]) -> list[Rendered] | DataError:
     return whole
 
 
-def _checked(
-    ids: NDArray[np.int64], trained: NDArray[np.bool_], *, text: str, place: str
-) -> Masked | DataError:
-    try:
-        check_mask(trained, place=place)
-    except DataError as error:
-        return error
-    return Masked(ids, trained, len(text.encode("utf-8")))
+def _opens(renderer: Renderer, samples: Sequence[Placed]) -> bool | None:
+    """Whether ``add_generation_prompt`` changes what a template writes; None where no sample can tell."""
+    for place, sample in samples:
+        if before := [message.record() for message in sample.messages[: sample.answers[0]]]:
+            tools = None if sample.tools is None else list(sample.tools)
+            jobs = [Job(place, before, tools, prompt=prompt) for prompt in (True, False)]
+            one, two = renderer.render(jobs)
+            if isinstance(one, Rendered) and isinstance(two, Rendered):
+                return one.text != two.text
+    return None

@@ -12,6 +12,12 @@ from codex_ml.errors import DataError, did_you_mean
 ROLES = ("system", "user", "assistant", "tool")
 #: ShareGPT's names for them.
 SPEAKERS = {"human": "user", "gpt": "assistant", **{role: role for role in ROLES}}
+#: Names under which other programs say which turns are learned, and a call in its older form: to leave them
+#: out would be to train on something else than the file says.
+_OTHER_NAMES = {
+    **dict.fromkeys(("train", "training", "trainable", "loss", "loss_weight"), "weight"),
+    "function_call": "tool_calls",
+}
 #: What a message may have besides; templates of models that call tools read it.
 _MORE = ("name", "tool_calls", "tool_call_id", "reasoning_content")
 _HINT = "mend the sample, or set data.on_error=skip to leave such samples out"
@@ -48,6 +54,7 @@ def _message(turn: Any, *, place: str, role_key: str, text_key: str) -> Message:
     more = {name: turn[name] for name in _MORE if turn.get(name)}
     calls = role == ASSISTANT and "tool_calls" in more
     content = "" if calls and turn.get(text_key) is None else read_text(turn.get(text_key), place=place)
+    trained = _trained(turn, role=role, place=place)
     if role == ASSISTANT and not calls and not content.strip():
         raise DataError(
             f"{place}: the assistant says nothing",
@@ -56,7 +63,32 @@ def _message(turn: Any, *, place: str, role_key: str, text_key: str) -> Message:
             wanted="an answer to train on",
             next_step=_HINT,
         )
-    return Message(role, content, _plain(more, place=place))
+    return Message(role, content, _plain(more, place=place), trained)
+
+
+def _trained(turn: dict[Any, Any], *, role: str, place: str) -> bool:
+    """Whether a turn is learned if it is an answer: its ``weight`` (as OpenAI's files have it) is not 0."""
+    for name, ours in _OTHER_NAMES.items():
+        if turn.get(name) is not None:
+            raise DataError(
+                f"{place} has a key that is not read and changes what it means",
+                code="sample.weight",
+                got=name,
+                wanted=f"'{ours}'",
+                next_step=f"write it as '{ours}'" + (": 0 or 1" if ours == "weight" else ""),
+            )
+    weight = turn.get("weight")
+    if weight is None:
+        return True
+    if not isinstance(weight, int | float) or weight not in (0, 1) or (weight and role != ASSISTANT):
+        raise DataError(
+            f"{place} has a weight that cannot be kept",
+            code="sample.weight",
+            got=f"{weight!r} of {role}",
+            wanted="1 or 0 on an assistant turn: it is learned, or only read",
+            next_step=_HINT,
+        )
+    return bool(weight)
 
 
 def _role(value: Any, *, place: str, known: dict[str, Any]) -> str:
@@ -127,9 +159,12 @@ def conversation(
     sample = Sample(tuple(messages), first_answer=first_answer, tools=listed)
     if not sample.answers:
         raise DataError(
-            f"{place} has no assistant turn, so nothing of it would be trained",
+            f"{place} has no assistant turn to learn, so nothing of it would be trained",
             code="sample.no-answer",
-            got=", ".join(message.role for message in messages[first_answer:]),
+            got=", ".join(
+                message.role + ("" if message.trained or message.role != ASSISTANT else " of weight 0")
+                for message in messages[first_answer:]
+            ),
             wanted="at least one assistant turn" + (" in the completion" if first_answer else ""),
             next_step=_HINT,
         )

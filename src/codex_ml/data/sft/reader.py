@@ -93,12 +93,23 @@ class SampleReader:
         )
 
     def _verdict(self, found: Placed) -> Left | None:
-        """Why a sample is left out, or None when it is kept."""
+        """Why a sample is left out, or None when it is kept.
+
+        Raises DataError for one beyond ``data.max_bytes`` with ``data.overlong=error``.
+        """
         cfg, size = self._cfg, found.bytes
         reason = ""
         if size < cfg.min_bytes:
             reason, detail = "clean.short", f"{size} bytes, data.min_bytes={cfg.min_bytes}"
         elif size > cfg.max_bytes:
+            if cfg.overlong == "error":
+                raise DataError(
+                    f"{found.place} is too long",
+                    code="sample.overlong",
+                    got=f"{size} bytes",
+                    wanted=f"at most data.max_bytes={cfg.max_bytes}",
+                    next_step="make data.max_bytes larger, or set data.overlong=drop to leave it out",
+                )
             reason, detail = "clean.long", f"{size} bytes, data.max_bytes={cfg.max_bytes}"
         elif cfg.dedup == "exact" and not self._seen.add(found.sample.digest()):
             reason, detail = "dedup.exact", "same as an earlier sample"

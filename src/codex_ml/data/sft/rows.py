@@ -94,6 +94,12 @@ class SampleSplit:
         """Tokens of every sample."""
         return np.diff(self._starts)
 
+    def row_of_samples(self) -> NDArray[np.int64]:
+        """The row of every sample."""
+        rows = np.empty(self.samples, dtype=np.int64)
+        rows[self._members] = np.repeat(np.arange(self.rows), np.diff(self._rows))
+        return rows
+
     def row_samples(self, row: int) -> list[RowSample]:
         """The samples of a row, in order."""
         members = self._members_of(row).tolist()

@@ -13,11 +13,15 @@ ASSISTANT, SYSTEM = "assistant", "system"
 
 @dataclass(frozen=True)
 class Message:
-    """One turn; *more* holds what else a template may read, as ``tool_calls``."""
+    """One turn; *more* holds what else a template may read, as ``tool_calls``.
+
+    An assistant turn without *trained* (weight 0 in the file) is read and not learned.
+    """
 
     role: str
     content: str
     more: dict[str, Any] = field(default_factory=dict)
+    trained: bool = True
 
     def record(self) -> dict[str, Any]:
         """The turn as a template sees it."""
@@ -42,7 +46,7 @@ class Sample:
         return [
             index
             for index, message in enumerate(self.messages)
-            if message.role == ASSISTANT and index >= self.first_answer
+            if message.role == ASSISTANT and message.trained and index >= self.first_answer
         ]
 
     def texts(self) -> Iterator[str]:
@@ -64,7 +68,7 @@ class Sample:
         turns = [message.record() for message in self.messages]
         tools = None if self.tools is None else list(self.tools)
         plain = None if self.plain is None else list(self.plain)
-        content = canonical_json([turns, self.first_answer, tools, plain])
+        content = canonical_json([turns, self.answers, tools, plain])
         return bytes.fromhex(digest_bytes(content.encode("utf-8")))
 
     def prompt_group(self) -> str:

@@ -237,7 +237,7 @@ def test_sizes_beyond_the_limits_are_left_out(kit: Any, prepare: Any) -> None:
     records = kit.chats(30)
     long = {"messages": [{"role": "user", "content": "z" * 5000}, {"role": "assistant", "content": "a"}]}
     short = {"messages": [{"role": "user", "content": "z"}, {"role": "assistant", "content": "a"}]}
-    ref = prepare([*records, long, short], min_bytes=10, max_bytes=4000)
+    ref = prepare([*records, long, short], min_bytes=10, max_bytes=4000, overlong="drop")
     assert ref.manifest["dropped"] == {"clean.long": 1, "clean.short": 1}
 
 
@@ -309,3 +309,33 @@ def test_a_tokenizer_is_kept_with_its_template_and_settings(kit: Any, tmp_path: 
     names = {path.name for path in directory.iterdir()}
     assert names == {path.name for path in kept.directory.iterdir()} - {"MANIFEST.json"}
     assert kept.vocab_size == 400
+
+
+def test_a_sample_beyond_max_bytes_is_an_error_that_names_the_key(kit: Any, prepare: Any) -> None:
+    records = [*kit.chats(20), {"messages": turns("hi", "y" * 5000)}]
+    error = refused(prepare, records, max_bytes=4000)
+    assert error.code == "sample.overlong"
+    assert "data.max_bytes=4000" in str(error.wanted) and "data.jsonl:21" in error.what
+    assert prepare(records, max_bytes=4000, overlong="drop").manifest["dropped"] == {"clean.long": 1}
+
+
+def test_samples_of_one_prompt_fill_one_split_and_the_error_says_so(prepare: Any) -> None:
+    records = [{"messages": turns("same", f"a = {number}")} for number in range(20)]
+    error = refused(prepare, records)
+    assert error.code == "data.small"
+    assert "all of one prompt" in str(error.got)
+
+
+def test_what_was_kept_and_left_out_is_said(kit: Any, prepare: Any, tmp_path: Path) -> None:
+    from codex_ml.pipeline.prepare_stage import kept_lines
+
+    records = [*kit.chats(20), *kit.chats(2), {"messages": turns("hi", "y" * 5000)}]
+    (line,) = kept_lines(prepare(records, max_bytes=4000, overlong="drop"))
+    assert line == "samples: 20 of 23 kept; left out: 1 clean.long, 2 dedup.exact"
+    endless = (
+        "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"
+        "{% if add_generation_prompt %}assistant: {% endif %}"
+    )
+    line, warning = kept_lines(prepare(kit.chats(20), template=endless))
+    assert line == "samples: 20 of 20 kept"
+    assert "20 of 20 answers end without a special token" in warning

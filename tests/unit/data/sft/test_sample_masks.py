@@ -181,8 +181,9 @@ def test_special_tokens_in_a_text_are_refused(kit: Any, tmp_path: Path, record: 
 def test_a_template_that_changes_earlier_turns_is_refused_with_the_turn(kit: Any, tmp_path: Path) -> None:
     last_only = (
         "{% for m in messages %}{% if m.role == 'user' %}<|im_start|>{{ m.content }}<|im_end|>"
-        "{% elif loop.last %}think {{ m.content }}<|im_end|>"
+        "{% elif loop.last %}think\n{{ m.content }}<|im_end|>"
         "{% else %}{{ m.content }}<|im_end|>{% endif %}{% endfor %}"
+        "{% if add_generation_prompt %}think\n{% endif %}"
     )
     directory = kit.tokenizer(tmp_path / "t", template=last_only)
     error = failed(directory, {"messages": [USER, SAID, USER, SAID]})
@@ -275,3 +276,117 @@ def test_what_pads_is_never_the_end_token(
 
 def test_tokens_outside_of_the_vocabulary_size_are_counted_by_their_ids(kit: Any) -> None:
     assert SpecialEncoder(kit.base).ids_below == 400
+
+
+CALLS = [{"type": "function", "function": {"name": "run", "arguments": {"code": 'print("a")\n'}}}]
+OPENING = "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+
+
+def turns(body: str, *, block: bool) -> str:
+    """ChatML whose turns are rendered by *body*, with generation blocks around answers or without."""
+    begin, end = ("{% generation %}", "{% endgeneration %}") if block else ("", "")
+    text = "{% for m in messages %}<|im_start|>{{ m.role }}\n{% if m.role == 'assistant' %}"
+    text += begin + body + "<|im_end|>" + end + "{% else %}" + body + "<|im_end|>{% endif %}\n"
+    return text + "{% endfor %}" + OPENING
+
+
+@pytest.mark.parametrize("block", [False, True])
+def test_an_answer_that_the_template_leaves_out_is_no_empty_answer(
+    kit: Any, tmp_path: Path, block: bool
+) -> None:
+    directory = kit.tokenizer(tmp_path / "t", template=turns("{{ m.content }}", block=block))
+    call = {"role": "assistant", "content": None, "tool_calls": CALLS}
+    for record in (
+        {"messages": [USER, call]},
+        {"messages": [USER, call | {"content": "I look."}]},
+        {"messages": [USER, call, {"role": "tool", "content": "3"}, SAID]},
+    ):
+        error = failed(directory, record)
+        assert error.code == "sample.unwritten"
+        assert "run" in str(error.got) and "turn 1" in error.what
+    silent = turns("{% if m.role == 'user' %}{{ m.content }}{% endif %}", block=block)
+    error = failed(kit.tokenizer(tmp_path / "s", template=silent), {"messages": [USER, SAID]})
+    assert error.code == "sample.unwritten"
+
+
+@pytest.mark.parametrize("block", [False, True])
+@pytest.mark.parametrize(
+    "calls",
+    [
+        "{{ m.tool_calls | tojson }}",
+        "{% for c in m.tool_calls %}{{ c.function | tojson(indent=2) }}{% endfor %}",
+    ],
+)
+def test_calls_that_the_template_writes_are_trained(
+    kit: Any, tmp_path: Path, block: bool, calls: str
+) -> None:
+    template = turns("{{ m.content }}{% if m.tool_calls %}" + calls + "{% endif %}", block=block)
+    directory = kit.tokenizer(tmp_path / "t", template=template)
+    as_text = [{"function": {"name": "run", "arguments": '{"code": "x = \\"größer\\""}'}}]
+    for made in (CALLS, as_text):
+        call = {"role": "assistant", "content": None, "tool_calls": made}
+        (one,) = good(mask(directory, {"messages": [USER, call, {"role": "tool", "content": '"3"'}, SAID]}))
+        assert '"run"' in trained_text(directory, one)
+
+
+@pytest.mark.parametrize(
+    "body", ["{% if m.role == 'assistant' %}{{ m.content }}{% endif %}", "{{ m.content[:1] }}"]
+)
+def test_a_template_that_drops_what_is_asked_is_refused(kit: Any, tmp_path: Path, body: str) -> None:
+    directory = kit.tokenizer(tmp_path / "t", template=turns(body, block=False))
+    error = failed(directory, {"messages": [USER, SAID]})
+    assert error.code == "sample.unwritten"
+    assert "turn 0" in error.what
+
+
+def test_a_template_may_trim_indent_and_leave_thoughts_out(kit: Any, tmp_path: Path) -> None:
+    body = "{{ (m.content | trim).split('</think>')[-1] | indent(4) }}"
+    directory = kit.tokenizer(tmp_path / "t", template=turns(body, block=True))
+    asked = {"role": "user", "content": "  Write\n f. \n"}
+    said = {"role": "assistant", "content": "<think>hm</think>if x:\n  y\n"}
+    (one,) = good(mask(directory, {"messages": [asked, said, USER, SAID]}))
+    assert "if x:" in trained_text(directory, one)
+
+
+@pytest.mark.parametrize("which", ["chatml", "marked"])
+def test_a_turn_of_weight_0_is_read_and_not_learned(kit: Any, tmp_path: Path, which: str) -> None:
+    directory = kit.tokenizer(tmp_path / "t", template=getattr(kit, which))
+    other = {"role": "assistant", "content": "not this"}
+    (one,) = good(mask(directory, {"messages": [USER, other | {"weight": 0}, USER, SAID | {"weight": 1}]}))
+    assert trained_text(directory, one).strip() == "def f(): ...<|im_end|>"
+    assert "not this" in HFTokenizerAdapter(directory).decode(one.ids.tolist())
+
+
+def test_a_template_that_opens_no_answer_would_train_the_header(kit: Any, tmp_path: Path) -> None:
+    directory = kit.tokenizer(tmp_path / "t", template=kit.chatml.partition("{% if add_gen")[0])
+    with pytest.raises(DataError) as caught:
+        mask(directory, {"messages": [USER, SAID]})
+    assert caught.value.code == "template.prompt"
+    assert "assistant" in str(caught.value.got)
+    bare = "{% for m in messages %}{% if m.role == 'user' %}[I]{{ m.content }}[/I]{% else %} {{ m.content }}"
+    directory = kit.tokenizer(tmp_path / "m", template=bare + "<|im_end|>{% endif %}{% endfor %}")
+    (one,) = good(mask(directory, {"messages": [USER, SAID]}))
+    assert trained_text(directory, one).strip() == "def f(): ...<|im_end|>"
+
+
+def test_an_answer_without_an_end_is_noticed(kit: Any, tmp_path: Path) -> None:
+    endless = (
+        "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}"
+        "{% if add_generation_prompt %}assistant: {% endif %}"
+    )
+    outside = kit.marked.replace("+ '<|im_end|>' }}{% endgeneration %}", "}}{% endgeneration %}<|im_end|>")
+    assert outside != kit.marked
+    for number, (template, ended) in enumerate(
+        ((kit.chatml, True), (kit.marked, True), (endless, False), (outside, False))
+    ):
+        directory = kit.tokenizer(tmp_path / str(number), template=template)
+        (one,) = good(mask(directory, {"messages": [USER, SAID, USER, SAID]}))
+        assert one.ended is ended
+
+
+def test_a_tokenizer_that_is_cut_off_is_named(kit: Any, tmp_path: Path) -> None:
+    directory = kit.tokenizer(tmp_path / "t")
+    file = directory / "tokenizer.json"
+    file.write_text(file.read_text()[:-50])
+    with pytest.raises(ConfigError, match=r"tokenizer\.json does not load"):
+        SpecialEncoder(directory)

@@ -163,3 +163,30 @@ def test_a_group_is_the_prompt_and_leaves_the_system_message_out() -> None:
     assert len(groups) == 1
     assert read({"messages": [USER, SAID, USER, SAID]}).digest() != read({"messages": [USER, SAID]}).digest()
     assert read({"messages": [system, SAID]}).prompt_group() not in groups
+
+
+@pytest.mark.parametrize(
+    ("message", "word"),
+    [
+        (SAID | {"weight": 0.5}, "0.5"),
+        (SAID | {"weight": "1"}, "'1'"),
+        (SAID | {"weight": float("nan")}, "nan"),
+        (USER | {"weight": 1}, "user"),
+        (SAID | {"train": False}, "train"),
+        (SAID | {"function_call": {"name": "f"}}, "function_call"),
+    ],
+)
+def test_a_key_that_would_change_what_is_learned_does_not_vanish(message: dict[str, Any], word: str) -> None:
+    error = refused({"messages": [USER, message, SAID]})
+    assert error.code == "sample.weight"
+    assert word in str(error.got)
+
+
+def test_weights_say_which_answers_are_learned() -> None:
+    other = {"role": "assistant", "content": "no"}
+    record = {"messages": [USER | {"weight": 0}, other | {"weight": 0}, USER, SAID | {"weight": 1.0}]}
+    assert read(record).answers == [3]
+    learned = {"messages": [USER, other, USER, SAID]}
+    assert read(record).digest() != read(learned).digest()
+    error = refused({"messages": [USER, SAID | {"weight": 0}]})
+    assert (error.code, error.got) == ("sample.no-answer", "user, assistant of weight 0")
