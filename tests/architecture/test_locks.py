@@ -80,15 +80,16 @@ def test_drift_is_seen_when_a_floor_rises_above_the_lock_or_a_package_is_new() -
 
 
 def test_the_locks_agree_with_each_other() -> None:
-    full = {str(pin) for pin in locked(LOCKS[0])}
+    # The full lock may need for every platform what a smaller one needs for some.
+    full = {(canonicalize_name(pin.name), str(pin.specifier)) for pin in locked(LOCKS[0])}
     for name in LOCKS[1:]:
-        assert {str(pin) for pin in locked(name)} - full == set()
+        assert {(canonicalize_name(pin.name), str(pin.specifier)) for pin in locked(name)} - full == set()
 
 
 @pytest.mark.parametrize("lock", LOCKS)
 def test_a_lock_names_no_torch_no_cuda_and_no_place(lock: str) -> None:
     names = {canonicalize_name(pin.name) for pin in locked(lock)}
-    assert not {name for name in names if re.match(r"torch$|triton|nvidia-|cuda-", name)}
+    assert not {name for name in names if re.match(r"torch$|triton|nvidia-(?!ml-py$)|cuda-", name)}
     text = (ROOT / lock).read_text(encoding="utf-8")
     assert not re.search(
         r"://|--index-url|--extra-index-url|--find-links|file:| @ |(^|\s)/", text, re.MULTILINE
