@@ -7,7 +7,8 @@ import sys
 
 NAMES = (
     *("data_speed", "training_speed", "step_overhead", "data_memory", "checkpoint_cost"),
-    *("resume_peers", "sft_peers"),
+    *("resume_peers", "sft_peers", "many_runs", "report_cost"),
+    *("tracking_speed", "monitoring_overhead"),
 )
 
 if __name__ == "__main__":

@@ -17,6 +17,9 @@ pytestmark = pytest.mark.needs("train", "report")
 
 #: command -> (words of a good call, words of a wrong call, exit code of the wrong one)
 CALLS = {
+    "attest key": (["{new}"], ["surplus", "surplus"], 2),
+    "attest sign": (["tiny", "--key", "{key}"], ["tyni", "--key", "{key}"], 2),
+    "attest verify": (["tiny"], ["tyni"], 2),
     "checkpoint diff": (["tiny", "tiny"], ["tiny", "tyni"], 2),
     "checkpoint digest": (["tiny"], ["tyni"], 2),
     "checkpoint ls": (["tiny"], ["tyni"], 2),
@@ -32,8 +35,12 @@ CALLS = {
     "data prepare": (["experiment=tiny"], ["data.source=files", "data.path=/nowhere"], 2),
     "data stats": (["experiment=tiny"], ["experiment=tiny", "data.include=[nothing.py]"], 2),
     "doctor": (["experiment=tiny"], ["experiment=tyni"], 2),
+    "env check": (["tiny"], ["tyni"], 2),
+    "env diff": (["tiny", "tiny"], ["tiny", "tyni"], 2),
+    "env snapshot": (["--out", "{new}"], ["surplus"], 2),
     "eval": (["tiny", "--task", "lm"], ["tiny", "--task", "lmm"], 2),
     "generate": (["tiny", "--prompt", "def", "--max-tokens", "4"], ["tyni", "--prompt", "def"], 2),
+    "lineage": (["tiny", "--step", "2"], ["tiny", "--step", "0"], 2),
     "model export": (
         ["{export}", "--format", "merged", "--out", "{new}"],
         ["{export}", "--format", "adapter", "--out", "{new}"],
@@ -49,12 +56,21 @@ CALLS = {
     "pipeline plan": (["experiment=tiny"], ["experiment=tiny", "model.heads=3"], 2),
     "pipeline run": (["experiment=tiny"], ["experiment=tiny", "data.source=filse"], 2),
     "reproduce": (["tiny", "--steps", "2"], ["tyni"], 2),
+    "runs archive": (["tiny", "--to", "{new}"], ["tyni"], 2),
+    "runs best": ([], ["--metric", "los"], 2),
+    "runs compare": (["tiny", "tiny"], ["tiny", "tyni"], 2),
     "runs diff": (["tiny", "tiny"], ["tiny", "tyni"], 2),
+    "runs gc": (["--dry-run"], ["--older-than", "-1"], 2),
     "runs ls": ([], ["surplus"], 2),
+    "runs plot": (["tiny"], ["tiny", "--metric", "los"], 2),
+    "runs schema": ([], ["surplus"], 2),
     "runs show": (["tiny"], ["tyni"], 2),
+    "runs tail": (["tiny"], ["tyni"], 2),
+    "runs watch": (["tiny", "--port", "0", "--seconds", "0.2"], ["tyni"], 2),
     "selftest": (["--faults", "--quick"], [], 2),
     "store gc": (["--dry-run"], ["--dry"], 2),
     "store ls": ([], ["surplus"], 2),
+    "sweep": (["experiment=tiny", "seed=1,2", "--dry-run"], ["experiment=tiny", "seed=1"], 2),
     "tokenizer decode": (["{tokenizer}", "300", "301"], ["{tokenizer}", "99999"], 2),
     "tokenizer encode": (["{tokenizer}", "def f():"], ["/nowhere", "def"], 2),
     "tokenizer eval": (
@@ -116,10 +132,21 @@ def _filled(words: list[str], home: Path) -> list[str]:
         "tokenizer": lambda: next((home / ".codex" / "store" / "tokenizers").iterdir()),
         "export": lambda: home / "runs" / "tiny" / "export",
         "adapter": lambda: _adapter(home),
+        "key": lambda: _key(home),
         "new": lambda: home / f"new-{uuid.uuid4().hex[:8]}",
     }
     found = {name: str(place()) for name, place in places.items() if f"{{{name}}}" in " ".join(words)}
     return [word.format(**found) if word.startswith("{") else word for word in words]
+
+
+def _key(home: Path) -> Path:
+    """A private key."""
+    from codex_ml.provenance.signing import make_key
+
+    path = home / "signing.key"
+    if not path.exists():
+        make_key(path)
+    return path
 
 
 def _adapter(home: Path) -> Path:

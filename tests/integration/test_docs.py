@@ -56,9 +56,15 @@ def _run_part(text: str, wanted: int, trained: Path, cli) -> None:
         if tuple(words[: len(long)]) == long and wanted == 0:
             overrides = [word for word in words[len(long) :] if "=" in word and not word.startswith("--")]
             words = ["config", "validate", *overrides]
+    if words[0] == "sweep":
+        words.append("--dry-run")  # its trials are ordinary runs, which other tests make
     if "SmolLM2" in text:
         _bring_in(trained)
-    done = cli(trained, *(word.replace("SmolLM2", _BASE) for word in words), env=env)
+    done = cli(
+        trained,
+        *(word.replace("SmolLM2", _BASE).replace("examples/", f"{ROOT}/examples/") for word in words),
+        env=env,
+    )
     assert done.code == wanted, done.err
 
 

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from reproducibility.tracker_faults import disturbed_tracker  # noqa: F401 - one more that is applied by name
+
 #: What a process asks of the file system, as `sys.addaudithook` names it.
 IO_EVENTS = frozenset(
     {"open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "os.scandir", "os.listdir"}

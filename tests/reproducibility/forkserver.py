@@ -30,6 +30,7 @@ from codex_ml.interfaces.reporter import Silent
 from codex_ml.pipeline import train_stage
 from codex_ml.pipeline.context import Request
 from codex_ml.pipeline.runner import TRAIN_STAGES, run_codex_pipeline
+from codex_ml.provenance.code import CodeState
 from reproducibility import disk_faults, faults
 
 FAULT_OF_THE_TEST = 70
@@ -50,9 +51,9 @@ def warm() -> None:
     import codex_ml.tokenization.bpe  # noqa: F401
 
     torch.set_num_threads(1)
-    train_stage.capture_env = functools.cache(train_stage.capture_env)
-    train_stage.capture_env()
-    train_stage.git_state = lambda _: {"commit": "0" * 40, "dirty": False}
+    environment = train_stage.capture_env()
+    train_stage.capture_env = lambda *_, **__: environment
+    train_stage.capture_code = lambda *_, **__: CodeState({"commit": "0" * 40, "tags": [], "dirty": False})
 
 
 @functools.cache

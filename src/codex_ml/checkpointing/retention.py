@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from codex_ml.config.schema import CheckpointConfig
+from codex_ml.metrics.functions import HIGHER_IS_BETTER
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Retention:
     @classmethod
     def of(cls, cfg: CheckpointConfig) -> Retention:
         """The policy of a config; ``mode=auto`` knows which end of each metric is better."""
-        auto: Literal["min", "max"] = "max" if cfg.metric == "token_accuracy" else "min"
+        auto: Literal["min", "max"] = "max" if cfg.metric in HIGHER_IS_BETTER else "min"
         mode = auto if cfg.mode == "auto" else cfg.mode
         return cls(cfg.keep_last, cfg.keep_best, cfg.keep_every, cfg.metric, mode)
 

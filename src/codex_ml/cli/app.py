@@ -10,19 +10,23 @@ from codex_ml import __version__
 
 #: Command -> module below codex_ml.cli that holds it as `command`.
 COMMANDS = {
+    "attest": "attest",
     "checkpoint": "checkpoint",
     "completion": "completion",
     "config": "config",
     "data": "data",
     "doctor": "doctor",
+    "env": "env",
     "eval": "evaluate",
     "generate": "generate",
+    "lineage": "lineage",
     "model": "model",
     "pipeline": "pipeline",
     "reproduce": "reproduce",
     "runs": "runs",
     "selftest": "selftest",
     "store": "store",
+    "sweep": "sweep",
     "tokenizer": "tokenizer",
     "train": "train",
     "verify": "verify",

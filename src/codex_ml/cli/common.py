@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from codex_ml.cli.console import close_bars, make_reporter
+from codex_ml.core.ndjson import finite
 from codex_ml.core.offline import allow_network, deny_network
 from codex_ml.core.paths import Home, home
-from codex_ml.errors import UsageError
 
 if TYPE_CHECKING:
     from codex_ml.config.compose import Composed
@@ -44,7 +44,7 @@ class Invocation:
         if self.as_json:
             if text and not self.quiet:
                 print(text, file=sys.stderr)
-            print(json.dumps(record, ensure_ascii=False, default=str))
+            print(json.dumps(finite(record), ensure_ascii=False, default=str, allow_nan=False))
         elif text is not None:
             print(text)
 
@@ -59,11 +59,18 @@ class Invocation:
 
 
 def need(extra: str, *modules: str) -> None:
-    """Import what a command cannot do without, before it starts. Raises MissingExtraError."""
+    """Import what a command cannot do without, before it starts. Raises MissingExtraError.
+
+    A command that computes with torch starts from seeded generators, before it knows a run's own seed.
+    """
     from codex_ml.core.optional import require
 
     for module in modules:
         require(module, extra=extra)
+    if "torch" in modules:
+        from codex_ml.provenance.determinism import set_seed
+
+        set_seed(0)
 
 
 def common_options(function: Function) -> Function:
@@ -106,17 +113,20 @@ def complete_override(_context: click.Context, _parameter: click.Parameter, inco
 
 
 def _set_up(*, network: bool) -> None:
+    from codex_ml.monitoring.codex_logging import LogSettings, setup_logging
+
     if network:
         allow_network()
     else:
         deny_network()
-    level = os.environ.get("CODEX_LOG", "warning").upper()
-    if level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
-        raise UsageError(
-            "CODEX_LOG is no log level",
-            code="config.log",
-            got=level.lower(),
-            wanted="debug, info, warning or error",
-        )
-    logging.basicConfig(level=level, format="%(levelname)s: %(message)s", stream=sys.stderr)
-    logging.getLogger().setLevel(level)
+    setup_logging(LogSettings.from_environment(os.environ), stream=_StderrOfNow())
+
+
+class _StderrOfNow:
+    """Whatever stderr is when something is written."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()

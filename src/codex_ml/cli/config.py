@@ -21,16 +21,18 @@ def command() -> None:
 def show(invocation: Invocation, overrides: tuple[str, ...], config_dir: Path | None) -> None:
     """Print the composed config, every key, with where its value comes from."""
     from codex_ml.config.keys import flatten, to_dict
+    from codex_ml.core.redact import redact_value
 
     composed = invocation.compose(overrides, config_dir)
-    rows = flatten(composed.config)
+    shown = redact_value(to_dict(composed.config))
+    rows = flatten(shown)
     width = max(len(f"{path}={json.dumps(value)}") for path, value in rows.items() if len(str(value)) < 60)
     lines = [
         f"{f'{path}={json.dumps(value)}':<{width}}  # {composed.origins.get(path, 'default')}"
         for path, value in rows.items()
     ]
     origins = {path: str(origin) for path, origin in composed.origins.items()}
-    invocation.emit({"config": to_dict(composed.config), "origins": origins}, "\n".join(lines))
+    invocation.emit({"config": shown, "origins": origins}, "\n".join(lines))
 
 
 @command.command("validate")
@@ -60,9 +62,13 @@ def schema(invocation: Invocation) -> None:
 @click.argument("right", nargs=1)
 def diff(invocation: Invocation, left: str, right: str) -> None:
     """Compare two configs: names of runs, or words in quotes such as "experiment=demo seed=2"."""
-    from codex_ml.config.identity import differences
+    from codex_ml.config.identity import Difference, differences
+    from codex_ml.core.redact import redact_value
 
-    found = differences(_config_of(invocation, left), _config_of(invocation, right))
+    found = [
+        Difference(item.key, item.role, redact_value(item.left, item.key), redact_value(item.right, item.key))
+        for item in differences(_config_of(invocation, left), _config_of(invocation, right))
+    ]
     record = {
         "differences": [
             {"key": item.key, "role": item.role, "left": item.left, "right": item.right} for item in found
@@ -80,6 +86,7 @@ def explain(invocation: Invocation, key: str, overrides: tuple[str, ...], config
     """Say what KEY means, its type, limits and role, its value here and where that comes from."""
     from codex_ml.config.environment import variable_of
     from codex_ml.config.keys import all_keys, flatten
+    from codex_ml.core.redact import redact_value
     from codex_ml.errors import ConfigError, did_you_mean
 
     known = all_keys().get(key)
@@ -90,7 +97,8 @@ def explain(invocation: Invocation, key: str, overrides: tuple[str, ...], config
             next_step=did_you_mean(key, all_keys()),
         )
     composed = invocation.compose(overrides, config_dir)
-    value, origin = flatten(composed.config)[key], str(composed.origins.get(key, "default"))
+    value = redact_value(flatten(composed.config)[key], key)
+    origin = str(composed.origins.get(key, "default"))
     record = {
         "key": key,
         "doc": known.doc,

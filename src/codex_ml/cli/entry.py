@@ -89,8 +89,12 @@ def _usage_line(error: click.ClickException) -> str:
 def _fail(
     line: str, *, code: str, exit_code: int, words: Sequence[str], error: CodexError | None = None
 ) -> int:
+    from codex_ml.core.redact import redact_text, redact_value
+
     close_bars()
-    record = error.record() if error else {"code": code, "what": line}
+    # A word of the command line or an address may hold a password, and an error is passed on.
+    record = redact_value(error.record() if error else {"code": code, "what": line})
+    line = redact_text(line)
     try:
         print(f"error: {line}", file=sys.stderr)
         if "--json" in words:

@@ -1,10 +1,16 @@
-"""`codex-ml runs ls|show`: what has been trained here."""
+"""`codex-ml runs`: what has been trained here, and how well."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import click
 
 from codex_ml.cli.common import Invocation, common_options
+from codex_ml.cli.runs_keep import archive, gc
+from codex_ml.cli.runs_view import compare, plot, tail, watch
+
+STATES = ("finished", "trained", "running", "unfinished", "damaged")
 
 
 @click.group("runs")
@@ -12,21 +18,44 @@ def command() -> None:
     """The runs of this workspace."""
 
 
+for part in (archive, compare, gc, plot, tail, watch):
+    command.add_command(part)
+
+
 @command.command("ls")
 @common_options
-def ls(invocation: Invocation) -> None:
+@click.option("--state", type=click.Choice(STATES), help="Only runs in this state.")
+@click.option("--match", metavar="TEXT", help="Only runs with this text in their name.")
+@click.option("--limit", type=click.IntRange(1), help="Only the newest so many.")
+def ls(invocation: Invocation, state: str | None, match: str | None, limit: int | None) -> None:
     """List the runs with their state and main figures."""
     from codex_ml.provenance.index import list_summaries
 
-    rows = list_summaries(invocation.home.runs)
-    lines = [f"{'run':<24}{'state':<14}{'step':>8}{'loss':>10}{'bits/byte':>11}  weights"]
-    for row in rows:
-        loss = "" if row["loss"] is None else f"{row['loss']:.4f}"
-        bits = "" if row["bits_per_byte"] is None else f"{row['bits_per_byte']:.3f}"
-        weights = (row["weights_sha256"] or "")[:12]
-        lines.append(f"{row['run']:<24}{row['state']:<14}{row['step']:>8}{loss:>10}{bits:>11}  {weights}")
+    rows = [
+        row
+        for row in list_summaries(invocation.home)
+        if (state is None or row["state"] == state) and (match is None or match in row["run"])
+    ]
+    if limit is not None:
+        newest = sorted(rows, key=lambda row: row["created"] or 0.0)[-limit:]
+        rows = [row for row in rows if row in newest]
     empty = f"no runs in {invocation.home.runs}; start with: codex-ml pipeline run experiment=demo"
-    invocation.emit({"runs": rows}, "\n".join(lines) if rows else empty)
+    invocation.emit({"runs": rows}, _table(rows) if rows else empty)
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
+    wide = max(24, *(len(row["run"]) + 2 for row in rows))
+    lines = [f"{'run':<{wide}}{'state':<12}{'step':>8}{'loss':>10}{'bits/byte':>11}  weights"]
+    for row in rows:
+        loss, bits = (row["metrics"].get(name) for name in ("loss", "bits_per_byte"))
+        figures = f"{_figure(loss, '.4f'):>10}{_figure(bits, '.3f'):>11}"
+        weights = (row["weights_sha256"] or "")[:12]
+        lines.append(f"{row['run']:<{wide}}{row['state']:<12}{row['step']:>8}{figures}  {weights}".rstrip())
+    return "\n".join(lines)
+
+
+def _figure(value: float | None, form: str) -> str:
+    return "" if value is None else format(value, form)
 
 
 @command.command("show")
@@ -39,6 +68,33 @@ def show(invocation: Invocation, name: str) -> None:
 
     directory = find_run(invocation.home.runs, name)
     invocation.emit(run_record(directory), run_summary(directory))
+
+
+@command.command("schema")
+@common_options
+def schema(invocation: Invocation) -> None:
+    """Print the JSON Schema of run.json."""
+    import json
+
+    from codex_ml.provenance.schema import run_schema
+
+    found = run_schema()
+    invocation.emit(found, json.dumps(found, indent=1))
+
+
+@command.command("best")
+@common_options
+@click.option("--metric", default="loss", show_default=True, help="A figure of the evaluation.")
+@click.option("--top", type=click.IntRange(1), default=5, show_default=True)
+@click.option("--match", metavar="TEXT", help="Only runs with this text in their name.")
+def best(invocation: Invocation, metric: str, top: int, match: str | None) -> None:
+    """Rank the evaluated runs by one metric; the better end of it is known."""
+    from codex_ml.report.ranking import rank
+
+    rows = rank(invocation.home, metric=metric, match=match)[:top]
+    lines = [f"{'':>3}  {metric:>12}  run"]
+    lines += [f"{place:>3}  {row['value']:>12.5g}  {row['run']}" for place, row in enumerate(rows, 1)]
+    invocation.emit({"metric": metric, "runs": rows}, "\n".join(lines))
 
 
 @command.command("diff")

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from codex_ml.provenance.run_directory import RunDirectory
+from codex_ml.tracking.opening import read_health
 
 #: metric -> (label, format), in the order of the table
 _ROWS = {
@@ -35,6 +36,8 @@ def run_record(directory: RunDirectory) -> dict[str, Any]:
         "weights_sha256": result.get("weights_sha256"),
         "metrics": result.get("metrics", {}),
         "seconds": result.get("seconds", {}),
+        "system": result.get("system"),
+        "trackers": read_health(directory.path),
         "inputs": record["inputs"],
         "resolved": record["resolved"],
         "export": str(directory.export) if directory.export.is_dir() else None,
@@ -53,6 +56,13 @@ def run_summary(directory: RunDirectory) -> str:
         lines.append(f"  {'model size (parameters)':<32}{record['parameters']:>12,}")
     if record["weights_sha256"]:
         lines.append(f"  {'weights sha256':<32}{record['weights_sha256'][:12]:>12}")
+    lines += _machine(record["system"])
+    for name, health in record["trackers"].items():
+        trouble = f": {health['error']}" if health["error"] else ""
+        counts = f"{health['written']:,} records" + (
+            f", {health['dropped']:,} lost" if health["dropped"] else ""
+        )
+        lines.append(f"  {f'tracker {name}':<32}{health['state']:>12}  {counts}{trouble}")
     if not record["metrics"]:
         lines.append("  not evaluated yet: run `codex-ml pipeline run` with the same words to finish it")
     lines += _completions(directory, record["step"])
@@ -62,6 +72,21 @@ def run_summary(directory: RunDirectory) -> str:
         lines.append(f"  codex-ml generate {record['run']} --prompt 'def main():' --max-tokens 60")
         lines.append(f"  {record['export']}  (loads in transformers)")
     return "\n".join(lines)
+
+
+def _machine(system: dict[str, Any] | None) -> list[str]:
+    """Peaks and means of the machine while the run trained."""
+    if system is None:
+        return []
+    mean, peak = system["mean"], system["peak"]
+    lines = []
+    if "process_memory_bytes" in peak:
+        lines.append(f"  {'memory, peak (GB)':<32}{peak['process_memory_bytes'] / 1e9:>12.2f}")
+    if "process_cpu_percent" in mean:
+        lines.append(f"  {'processor, mean (% of one core)':<32}{mean['process_cpu_percent']:>12.0f}")
+    if "gpu0_utilisation_percent" in mean:
+        lines.append(f"  {'GPU 0, mean utilisation (%)':<32}{mean['gpu0_utilisation_percent']:>12.0f}")
+    return lines
 
 
 def _completions(directory: RunDirectory, step: int | None) -> list[str]:

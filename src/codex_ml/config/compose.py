@@ -17,7 +17,7 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import IntervalSweep, Override
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import OmegaConf
@@ -38,6 +38,7 @@ from codex_ml.config.sources import (
     unfilled,
     yaml_error,
 )
+from codex_ml.config.space import Choice, Dimension, Interval
 from codex_ml.config.validate import decode
 from codex_ml.errors import ConfigError, did_you_mean
 
@@ -175,10 +176,26 @@ def _without_unset(words: Sequence[str], parsed: Sequence[Override]) -> list[str
     return [word for n, word in enumerate(words) if n > last or parsed[n].key_or_group != "experiment"]
 
 
-def _parse(word: str, groups: Mapping[str, Sequence[str]]) -> Override:
-    """Parse one override and refuse what names nothing."""
+def dimension_of(word: str) -> Dimension | None:
+    """What an override in Hydra's grammar for several values varies; None for a word with one value.
+
+    ``key=a,b``, ``choice(…)``, ``range(…)``, ``interval(low, high)`` and ``tag(log, interval(…))``. Raises
+    ConfigError for a word that is no override.
+    """
+    override = _override(_quote_text(word))
+    if not override.is_sweep_override():
+        return None
+    value, key = override.value(), override.get_key_element()
+    if isinstance(value, IntervalSweep):
+        known = all_keys().get(override.key_or_group)
+        whole = known is not None and known.type is int  # the grammar reads the ends as floats
+        return Interval(key, float(value.start or 0), float(value.end or 0), whole, "log" in value.tags)
+    return Choice(key, tuple(override.sweep_string_iterator()))
+
+
+def _override(word: str) -> Override:
     try:
-        override = OverridesParser.create().parse_override(word)
+        return OverridesParser.create().parse_override(word)
     except HydraException as error:
         raise ConfigError(
             f"'{word}' is not an override",
@@ -187,12 +204,20 @@ def _parse(word: str, groups: Mapping[str, Sequence[str]]) -> Override:
             wanted="key=value or group=option",
             next_step="see docs/configuration.md for the forms of an override",
         ) from error
+
+
+def _parse(word: str, groups: Mapping[str, Sequence[str]]) -> Override:
+    """Parse one override and refuse what names nothing."""
+    override = _override(word)
     name = override.key_or_group
     if override.is_delete():
         raise ConfigError(f"'{word}' removes a key and every key is needed", code="config.override")
     if override.is_sweep_override():
         raise ConfigError(
-            f"'{word}' gives several values", code="config.override", wanted="one value per run"
+            f"'{word}' gives several values",
+            code="config.override",
+            wanted="one value per run",
+            next_step="run them all with `codex-ml sweep`",
         )
     if override.is_add() and name in all_keys():
         raise ConfigError(

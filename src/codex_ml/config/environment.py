@@ -12,6 +12,13 @@ PREFIX = "CODEX_"
 PLAIN_VARIABLES = {
     "CODEX_HOME": "directory that holds runs/ and .codex/ (default: the current directory)",
     "CODEX_LOG": "level of the log on stderr: debug, info, warning (default) or error",
+    "CODEX_LOG_FORMAT": "form of the log on stderr: text (default) or ndjson",
+    "CODEX_LOG_FILE": "file that gets the log too, as NDJSON, from level info on unless CODEX_LOG is set",
+    "CODEX_LOG_BYTES": "size at which that file is moved aside (default: 10000000)",
+    "CODEX_LOG_KEEP": "how many files moved aside are kept (default: 5)",
+    "CODEX_NAMES": "plain: record host, user and home as they are (default: pseudonyms)",
+    "CODEX_MLFLOW_URI": "MLflow's store where tracking.mlflow.uri is unset",
+    "CODEX_DISABLE_NVML": "any value: do not look at the GPUs while watching the machine",
 }
 
 

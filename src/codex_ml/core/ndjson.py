@@ -12,6 +12,7 @@ from typing import IO, Any
 from codex_ml.errors import IntegrityError
 
 _BLOCK = 1 << 16
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
 
 def finite(value: Any) -> Any:
@@ -20,6 +21,8 @@ def finite(value: Any) -> Any:
         return str(value)
     if isinstance(value, dict):
         return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
     return value
 
 
@@ -101,9 +104,14 @@ class NdjsonAppender:
         repair(path)
         self._stream: IO[str] = path.open("a", encoding="utf-8")
 
-    def write(self, record: dict[str, Any]) -> None:
-        text = json.dumps(finite(record), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-        self._stream.write(text + "\n")
+    @property
+    def empty(self) -> bool:
+        """Whether the file holds nothing."""
+        return os.fstat(self._stream.fileno()).st_size == 0
+
+    def write(self, *records: dict[str, Any]) -> None:
+        """Append records in one call of the system."""
+        self._stream.write("".join(f"{_encode(finite(record))}\n" for record in records))
         self._stream.flush()
 
     def sync(self) -> None:

@@ -30,6 +30,15 @@ class Home:
         """Weights of sharded checkpoints, put together; may be deleted at any time."""
         return self.root / ".codex" / "cache" / "weights"
 
+    def sweep(self, name: str) -> Path:
+        """What a sweep keeps beside its trials, which are ordinary runs."""
+        return self.root / "sweeps" / name
+
+    @property
+    def runs_index(self) -> Path:
+        """What `runs ls` knows of each run; rebuilt from the runs when it is lost."""
+        return self.root / ".codex" / "cache" / "runs-index.json"
+
     def run(self, name: str) -> Path:
         return self.runs / name
 

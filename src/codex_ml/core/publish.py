@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from codex_ml.core.digest import canonical_json, digest_file, digest_json
-from codex_ml.errors import IntegrityError, StorageError
+from codex_ml.errors import CodexError, IntegrityError, StorageError
 
 MANIFEST = "MANIFEST.json"
 _STAGE = ".tmp-"
@@ -64,6 +64,20 @@ def storage_error(error: OSError, path: Path) -> StorageError:
         got=error.strerror or str(error),
         next_step="check the file system and run the same command again",
     )
+
+
+@contextmanager
+def alone(path: Path, *, error: CodexError) -> Iterator[None]:
+    """Hold the lock file *path* for the block; raises *error* when another process holds it."""
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        stream = path.open("a")
+    with stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise error from None
+        yield
 
 
 @contextmanager

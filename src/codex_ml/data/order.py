@@ -7,6 +7,7 @@ SplitMix64 round function, walked along its cycle until it falls below N.
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import numpy as np
@@ -33,13 +34,37 @@ def permute(positions: NDArray[np.integer[Any]], *, seed: int, size: int) -> NDA
     values = np.asarray(positions, dtype=np.int64)
     if size < 1 or (values.size and not (values.min() >= 0 and values.max() < size)):
         raise ValueError(f"positions must lie in 0..{size - 1}")
-    half = max(_MIN_HALF_BITS, (max(size - 1, 1).bit_length() + 1) // 2)
-    keys = [np.uint64(draw_seed(seed, "data.order.round", index)) for index in range(_ROUNDS)]
+    half, keys = _key_schedule(seed, size)
     out = _network(values.astype(np.uint64), half=half, keys=keys)
     # Cycle walking: what falls outside goes on along its cycle, which leads back inside.
     while (outside := np.flatnonzero(out >= np.uint64(size))).size:
         out[outside] = _network(out[outside], half=half, keys=keys)
     return out.astype(np.int64)
+
+
+def unpermute(values: NDArray[np.integer[Any]], *, seed: int, size: int) -> NDArray[np.int64]:
+    """The positions that `permute` sends to *values*: its inverse."""
+    out = np.asarray(values, dtype=np.int64)
+    if size < 1 or (out.size and not (out.min() >= 0 and out.max() < size)):
+        raise ValueError(f"values must lie in 0..{size - 1}")
+    half, keys = _key_schedule(seed, size)
+    back = _network_back(out.astype(np.uint64), half=half, keys=keys)
+    while (outside := np.flatnonzero(back >= np.uint64(size))).size:
+        back[outside] = _network_back(back[outside], half=half, keys=keys)
+    return back.astype(np.int64)
+
+
+def steps_of(
+    rows: NDArray[np.integer[Any]], *, seed: int, size: int, batch_size: int, steps: int
+) -> list[tuple[int, int]]:
+    """Every (step, row) with the row in *rows* and in the batch of the step, for steps 0 to *steps* - 1."""
+    wanted = np.unique(np.asarray(rows, dtype=np.int64))
+    found: list[tuple[int, int]] = []
+    for epoch in range(-(-steps * batch_size // size)):
+        places = unpermute(wanted, seed=draw_seed(seed, "data.order.epoch", epoch), size=size)
+        at = (epoch * size + places) // batch_size
+        found += [(int(step), int(row)) for step, row in zip(at, wanted, strict=True) if step < steps]
+    return sorted(found)
 
 
 def batch_rows(step: int, *, seed: int, rows: int, batch_size: int) -> NDArray[np.int64]:
@@ -65,12 +90,33 @@ def batch_rows(step: int, *, seed: int, rows: int, batch_size: int) -> NDArray[n
     return out
 
 
+def rows_digest(rows: NDArray[np.integer[Any]]) -> str:
+    """sha256 over row numbers, as the journal of a run holds it for each step."""
+    return hashlib.sha256(rows.astype("<i8").tobytes()).hexdigest()
+
+
+def _key_schedule(seed: int, size: int) -> tuple[int, list[np.uint64]]:
+    """Bits of a half, and the key of each round."""
+    half = max(_MIN_HALF_BITS, (max(size - 1, 1).bit_length() + 1) // 2)
+    return half, [np.uint64(draw_seed(seed, "data.order.round", index)) for index in range(_ROUNDS)]
+
+
 def _network(values: NDArray[np.uint64], *, half: int, keys: list[np.uint64]) -> NDArray[np.uint64]:
     mask = np.uint64((1 << half) - 1)
     shift = np.uint64(half)
     left, right = values >> shift, values & mask
     for key in keys:
         left, right = right, left ^ (_mix(right, key) & mask)
+    return (left << shift) | right
+
+
+def _network_back(values: NDArray[np.uint64], *, half: int, keys: list[np.uint64]) -> NDArray[np.uint64]:
+    """What `_network` sends to *values*."""
+    mask = np.uint64((1 << half) - 1)
+    shift = np.uint64(half)
+    left, right = values >> shift, values & mask
+    for key in reversed(keys):
+        left, right = right ^ (_mix(left, key) & mask), left
     return (left << shift) | right
 
 

@@ -14,9 +14,10 @@ from codex_ml.data.select import prepare_for
 from codex_ml.evaluation.runner import Evaluation, evaluate
 from codex_ml.evaluation.target import Target, find_target
 from codex_ml.interfaces.reporter import Reporter
-from codex_ml.provenance.determinism import apply_determinism
+from codex_ml.provenance.determinism import apply_determinism, set_seed
 from codex_ml.provenance.environment import usable_cores
-from codex_ml.tracking.composite import open_trackers
+from codex_ml.tracking.context import TrackerContext
+from codex_ml.tracking.opening import open_files
 
 _NO_LIMIT = 1 << 62
 
@@ -55,17 +56,18 @@ def evaluate_target(
         reporter=reporter,
     )
     if out is not None:
-        tracker = open_trackers(("csv",), run_directory=out, run_id=target.run_name, resume_step=_NO_LIMIT)
+        tracker = open_files(TrackerContext(out, target.run_name, resume_step=_NO_LIMIT))
         tracker.write(result.records(run_id=target.run_name, step=target.step))
         tracker.close()
     return result, target
 
 
 def settle(target: Target, *, home: Home) -> None:
-    """Threads and deterministic kernels as the target was trained with."""
+    """Threads, seeds and deterministic kernels as the target was trained with."""
     threads = target.config.runtime.threads
     apply_determinism(
         mode=target.config.runtime.determinism,
         threads=usable_cores() if threads == "auto" else threads,
         compile_cache=home.compile_cache,
     )
+    set_seed(target.config.seed)

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 
 from codex_ml.errors import DataError
 
+#: Metrics of which more is better; of every other less is.
+HIGHER_IS_BETTER = frozenset({"token_accuracy", "parse_rate", "tokens_per_second"})
+
 
 def perplexity(loss: float) -> float:
     """Exp of a mean loss in nats; infinite where it overflows."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import os
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from codex_ml.core.ndjson import NdjsonAppender, cut_tail, parse_line, repair
@@ -15,7 +17,10 @@ from codex_ml.errors import DataError, IntegrityError
 
 @dataclass(frozen=True)
 class MetricRecord:
-    """One value of one metric. Evaluations also say on what, how many, and the 95 % interval."""
+    """One value of one metric. Evaluations also say on what, how many, and the 95 % interval.
+
+    The first record of a run has *facts* instead: commit, digests, grade.
+    """
 
     run_id: str
     step: int
@@ -28,13 +33,16 @@ class MetricRecord:
     n: int | None = None
     ci_low: float | None = None
     ci_high: float | None = None
+    facts: dict[str, str] | None = None
 
     def as_dict(self) -> dict[str, object]:
         """The record without the fields that it does not have."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        return {name: value for name in COLUMNS if (value := getattr(self, name)) is not None}
 
 
 COLUMNS = tuple(field.name for field in fields(MetricRecord))
+#: What a file of an earlier version had.
+_EARLIER = COLUMNS[: COLUMNS.index("facts")]
 
 
 class NDJSONMetricsWriter:
@@ -45,9 +53,15 @@ class NDJSONMetricsWriter:
             self._appender = NdjsonAppender(path)
         self._path = path
 
-    def write(self, record: MetricRecord) -> None:
+    @property
+    def fresh(self) -> bool:
+        """Whether nothing was written to the file yet."""
+        return self._appender.empty
+
+    def write(self, *records: MetricRecord) -> None:
+        """Append records, all at once."""
         with writing(self._path):
-            self._appender.write(record.as_dict())
+            self._appender.write(*(record.as_dict() for record in records))
 
     def close(self) -> None:
         self._appender.close()
@@ -95,21 +109,21 @@ class CSVMetricsWriter:
             path.parent.mkdir(parents=True, exist_ok=True)
             repair(path)
             fresh = not path.exists() or path.stat().st_size == 0
-            if not fresh:
-                _check_columns(path)
+            self._columns = COLUMNS if fresh else _columns_of(path)
             self._stream = path.open("a", encoding="utf-8", newline="")
             if fresh:
-                self._write_row(COLUMNS)
+                self._write_rows([COLUMNS])
+        self.fresh = fresh or _rows_begin(path) >= path.stat().st_size
 
-    def write(self, record: MetricRecord) -> None:
-        row = asdict(record)
+    def write(self, *records: MetricRecord) -> None:
+        """Append records, all at once."""
         with writing(self._path):
-            self._write_row(["" if row[name] is None else row[name] for name in COLUMNS])
+            self._write_rows([[_cell(getattr(row, name)) for name in self._columns] for row in records])
 
-    def _write_row(self, values: object) -> None:
-        line = io.StringIO()
-        csv.writer(line, lineterminator="\n").writerow(values)  # type: ignore[arg-type]
-        self._stream.write(line.getvalue())
+    def _write_rows(self, rows: Sequence[Sequence[object]]) -> None:
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows(rows)
+        self._stream.write(text.getvalue())
         self._stream.flush()
 
     def close(self) -> None:
@@ -123,9 +137,11 @@ class CSVMetricsWriter:
     @staticmethod
     def cut(path: Path, *, resume_step: int, again: str | None) -> None:
         """As for NDJSON; raises DataError when the file has other columns."""
+        with writing(path):
+            repair(path)  # a kill may have cut the header itself
         if not path.exists() or path.stat().st_size == 0:
             return
-        _check_columns(path)
+        _columns_of(path)
 
         def beyond(line: bytes) -> bool:
             row = next(csv.reader([line.decode("utf-8", errors="replace")]))
@@ -137,10 +153,22 @@ class CSVMetricsWriter:
             cut_tail(path, beyond=beyond)
 
 
-def _check_columns(path: Path) -> None:
+def _cell(value: object) -> object:
+    if value is None:
+        return ""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False) if isinstance(value, dict) else value
+
+
+def _rows_begin(path: Path) -> int:
+    """Where the header ends."""
+    with path.open("rb") as stream:
+        return len(stream.readline())
+
+
+def _columns_of(path: Path) -> tuple[str, ...]:
     with path.open(encoding="utf-8", newline="") as stream:
-        header = next(csv.reader(stream), [])
-    if tuple(header) != COLUMNS:
+        header = tuple(next(csv.reader(stream), []))
+    if header not in (COLUMNS, _EARLIER):
         raise DataError(
             f"{path} is not a metrics file of this version",
             code="metrics.columns",
@@ -148,3 +176,4 @@ def _check_columns(path: Path) -> None:
             wanted=",".join(COLUMNS),
             next_step="move the file away",
         )
+    return header

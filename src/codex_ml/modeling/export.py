@@ -9,6 +9,7 @@ from typing import Any
 
 from codex_ml.config.schema import ModelConfig
 from codex_ml.core.publish import write_json
+from codex_ml.core.safetensors_metadata import copy_with_metadata
 
 
 def llama_config(cfg: ModelConfig, *, vocab_size: int, pad_id: int, end_id: int) -> dict[str, Any]:
@@ -52,13 +53,15 @@ def write_export(
     end_id: int,
     facts: Mapping[str, Any],
     card: str,
+    metadata: Mapping[str, str],
 ) -> None:
     """Fill *target* with weights, configs, tokenizer files, facts and the model card.
 
     *weights* is a checkpoint's model.safetensors: the names are Llama's already. *facts* become
-    ``codex_ml.json``, from which the project loads the export again.
+    ``codex_ml.json``, from which the project loads the export again; *metadata* goes into the weights
+    file beside the tensors, where it stays when the file is passed on alone.
     """
-    shutil.copyfile(weights, target / "model.safetensors")
+    copy_with_metadata(weights, target / "model.safetensors", metadata)
     write_json(target / "config.json", llama_config(cfg, vocab_size=vocab_size, pad_id=pad_id, end_id=end_id))
     write_json(
         target / "generation_config.json",

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 from itertools import zip_longest
 from typing import Any
 
-from codex_ml.config.keys import all_keys
+from codex_ml.config.keys import all_keys, flatten
+from codex_ml.provenance.environment import is_of_the_moment
 from codex_ml.provenance.run_directory import RunDirectory
 from codex_ml.training.journal import read_journal
 
@@ -49,7 +50,7 @@ def compare_runs(left: RunDirectory, right: RunDirectory) -> Comparison:
 
 
 def _config(one: Mapping[str, Any], two: Mapping[str, Any]) -> Iterator[Difference]:
-    a, b, keys = _flat(one), _flat(two), all_keys()
+    a, b, keys = flatten(one), flatten(two), all_keys()
     for key in dict.fromkeys((*a, *b)):
         if a.get(key) != b.get(key):
             role = keys[key].role if key in keys else "identity"
@@ -58,20 +59,12 @@ def _config(one: Mapping[str, Any], two: Mapping[str, Any]) -> Iterator[Differen
 
 def _values(part: str, one: Mapping[str, Any], two: Mapping[str, Any]) -> Iterator[Difference]:
     role = "recorded" if part == "provenance" else "identity"
-    a, b = _flat(one), _flat(two)
+    a, b = flatten(one), flatten(two)
     for key in sorted({*a, *b}):
-        if a.get(key) != b.get(key):
+        # The free disk of two starts differs always, and explains nothing.
+        passing = key.startswith("environment.") and is_of_the_moment(key.removeprefix("environment."))
+        if a.get(key) != b.get(key) and not passing:
             yield Difference(part, key, role, a.get(key), b.get(key))
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{name}.")
-        else:
-            flat[f"{prefix}{name}"] = value
-    return flat
 
 
 def _journals(left: RunDirectory, right: RunDirectory) -> tuple[int, dict[str, Any] | None]:

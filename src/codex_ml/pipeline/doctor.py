@@ -24,6 +24,7 @@ from codex_ml.core.paths import Home
 from codex_ml.errors import CodexError, MissingExtraError
 from codex_ml.provenance.environment import cpu_name, usable_cores
 from codex_ml.registry import registry_for
+from codex_ml.tracking.opening import absent_trackers
 
 State = Literal["ok", "absent", "broken"]
 #: Extras a pipeline run cannot do without.
@@ -102,7 +103,6 @@ def _components(config: RunConfig) -> Iterator[Finding]:
         ("tokenizers", config.tokenizer.name),
         ("data_sources", config.data.source),
         ("objectives", config.objective.name),
-        *(("trackers", name) for name in config.tracking.sinks),
         *(("eval_tasks", name) for name in config.eval.tasks),
     ]
     for kind, name in wanted:
@@ -112,6 +112,10 @@ def _components(config: RunConfig) -> Iterator[Finding]:
             yield Finding("components", f"{kind}/{name}", "broken", error.line(), True)
         else:
             yield Finding("components", f"{kind}/{name}", "ok", "loads", True)
+    missing = absent_trackers(config.tracking)
+    for name in dict.fromkeys(config.tracking.sinks):
+        state: State = "absent" if name in missing else "ok"
+        yield Finding("components", f"trackers/{name}", state, missing.get(name, "loads"), False)
 
 
 def _machine(config: RunConfig) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ import torch
 
 from codex_ml.evaluation.runner import evaluate as run_tasks
 from codex_ml.pipeline.context import Work
-from codex_ml.tracking.composite import open_trackers
+from codex_ml.tracking.opening import context_of, opened
 
 
 def evaluate(work: Work) -> None:
@@ -25,13 +25,14 @@ def evaluate(work: Work) -> None:
     if not work.evaluation.fresh:
         return
     work.directory.unseal(work.record)
-    run_id = str(work.record["run_id"])
-    tracker = open_trackers(
-        work.config.tracking.sinks,
-        run_directory=work.directory.path,
+    run_id, step = str(work.record["run_id"]), work.target.step
+    context = context_of(
+        work.config,
+        directory=work.directory.path,
         run_id=run_id,
-        resume_step=work.target.step,
+        resume_step=step,
         again="validation/eval",
+        network_allowed=work.request.network_allowed,
     )
-    tracker.write(work.evaluation.records(run_id=run_id, step=work.target.step))
-    tracker.close()
+    with opened(context) as tracker:
+        tracker.write(work.evaluation.records(run_id=run_id, step=step))

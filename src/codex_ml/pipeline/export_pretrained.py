@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from codex_ml.checkpointing.reader import read_tensors
 from codex_ml.core.publish import write_json
+from codex_ml.core.safetensors_metadata import copy_with_metadata
 from codex_ml.modeling.codex_model_loader import load_model_with_optional_lora, read_weights
 from codex_ml.modeling.device import DTYPES
 from codex_ml.modeling.export_model import stored_dtype, write_model
@@ -19,6 +20,7 @@ from codex_ml.modeling.pretrained_files import TEMPLATE, PretrainedFiles, inspec
 from codex_ml.modeling.probe import TOLERANCE, logit_digest, probe_logits, require_effect, require_same
 from codex_ml.pipeline.card import model_card
 from codex_ml.pipeline.context import Work
+from codex_ml.provenance.facts import as_metadata
 
 ADAPTER = "adapter"
 
@@ -46,6 +48,8 @@ def write_pretrained(stage: Path, work: Work, facts: dict[str, Any]) -> None:
         template=template.read_text(encoding="utf-8") if template.is_file() else None,
     )
     del model  # what counts from here on is what stands on the disk
+    for weights in stage.rglob("*.safetensors"):  # the adapter's too
+        copy_with_metadata(weights, weights, as_metadata(facts["facts"]))
     written = probe_logits(read_weights(inspect_directory(stage), dtype="float32"))
     proof["rounding"] = require_same(exact, written, allowed=TOLERANCE[dtype])
     proof["export"] = logit_digest(written)

@@ -13,6 +13,7 @@ from codex_ml.modeling.size import model_size
 from codex_ml.pipeline.card import model_card
 from codex_ml.pipeline.context import Work
 from codex_ml.pipeline.export_pretrained import write_pretrained
+from codex_ml.provenance.facts import as_metadata, run_facts
 
 
 def export(work: Work) -> None:
@@ -35,6 +36,7 @@ def export(work: Work) -> None:
         "resolved": work.record["resolved"],
         "inputs": work.record["inputs"],
         "metrics": figures,
+        "facts": run_facts(work.record),
         "parameters": model_size(work.config.model, vocab_size=target.vocab_size).parameters,
     }
     with staged(directory, meta=meta) as stage:
@@ -52,6 +54,7 @@ def export(work: Work) -> None:
             end_id=tokenizer.eos_id,
             facts=facts,
             card=model_card(facts),
+            metadata=as_metadata(facts["facts"]),
         )
         write_golden(stage, source=target.tokenizer)
 

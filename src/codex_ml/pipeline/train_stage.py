@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-from collections.abc import Mapping
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,19 @@ import torch
 
 from codex_ml.checkpointing.layout import step_of
 from codex_ml.core.offline import network_denied
+from codex_ml.core.redact import redact_value
 from codex_ml.errors import TrainingError
 from codex_ml.evaluation.target import find_target
 from codex_ml.modeling.size import model_size
 from codex_ml.pipeline.context import Work
 from codex_ml.pipeline.parent import Parent, find_parent
 from codex_ml.pipeline.plan import check_memory
-from codex_ml.provenance.determinism import DeterminismReport, apply_determinism, set_seed
-from codex_ml.provenance.environment import capture_env
-from codex_ml.provenance.git import git_state
-from codex_ml.provenance.opening import Asked, begin_segment, lowered_since, open_run
+from codex_ml.provenance.code import capture_code
+from codex_ml.provenance.determinism import DeterminismReport, apply_determinism, seeds_of, set_seed
+from codex_ml.provenance.environment import capture_env, source_digest
+from codex_ml.provenance.facts import run_facts
+from codex_ml.provenance.opening import Asked, begin_segment, grade_of, lowered_since, open_run
+from codex_ml.provenance.pseudonyms import pseudonyms
 from codex_ml.training.distributed import World, joined
 from codex_ml.training.engines.hf_trainer import run_hf_trainer
 from codex_ml.training.engines.native import train as train_native
@@ -43,11 +47,13 @@ def train(work: Work) -> None:
     sharded = work.config.runtime.sharding == "fsdp2"
     with joined(device=torch.device(work.resolved.device), sharded=sharded) as world:
         asked = asked_of(work, work.resolved, report, parent)
+        if world.is_main:
+            asked = with_provenance(work, asked)
         _open(work, asked, world)
         _announce(work, work.resolved, report)
         engine = ENGINES[work.config.train.engine]
         work.outcome = engine(
-            _job(work, work.resolved, parent, asked.provenance),
+            _job(work, work.resolved, parent, asked),
             world=world,
             resume_from=_named_checkpoint(work),
             on_start=lambda step: begin_segment(work.directory, work.record, asked, from_step=step),
@@ -102,14 +108,13 @@ def _named_checkpoint(work: Work) -> Path | None:
 
 
 def asked_of(work: Work, resolved: ResolvedRun, report: DeterminismReport, parent: Parent | None) -> Asked:
-    """The identity and the record of what this call would run here."""
+    """The identity of what this call would run here."""
     assert work.dataset is not None
-    environment = capture_env()
     inputs = {
         "dataset": work.dataset.digest,
         "tokenizer": work.dataset.tokenizer.digest,
         "vocab_size": work.dataset.tokenizer.vocab_size,
-        "code": environment["codex_ml"]["source_sha256"],
+        "code": source_digest(),
         "initial_weights": parent.weights_sha256 if parent else None,
         **(work.base.inputs(engine=work.config.train.engine) if work.base else {}),
     }
@@ -117,28 +122,34 @@ def asked_of(work: Work, resolved: ResolvedRun, report: DeterminismReport, paren
         config=work.config,
         resolved={**resolved.as_dict(), "grade": report.grade, "lowered_by": list(report.lowered_by)},
         inputs=inputs,
-        provenance={
-            "environment": environment,
-            "git": git_state(Path.cwd()),
-            "offline": {
-                "python_sockets_denied": network_denied(),
-                "allowed": work.request.network_allowed,
-            },
-        },
+        provenance={},
         parents=[parent.as_dict()] if parent else [],
         resume_from=str(work.request.resume_from.resolve()) if work.request.resume_from else None,
     )
 
 
-def _job(work: Work, resolved: ResolvedRun, parent: Parent | None, provenance: Mapping[str, Any]) -> Job:
-    assert work.dataset is not None
-    git = provenance["git"] or {}
-    facts = {
-        "identity_sha256": str(work.record["identity_sha256"]),
-        "code_sha256": str(work.record["inputs"]["code"]),
-        "commit": str(git.get("commit") or ""),
-        "dirty": str(git.get("dirty", "")),
+def with_provenance(work: Work, asked: Asked) -> Asked:
+    """*asked* with the record of code, environment, seeds and call as they are at this start."""
+    home, names = work.request.home, pseudonyms()
+    code = capture_code(Path.cwd(), leave_out=(home.runs, home.store.parent), names=names)
+    provenance = {
+        "code": code.facts,
+        "environment": capture_env(home.runs, names=names),
+        "seeds": {"run": work.config.seed, **seeds_of(work.config.seed)},
+        "call": {
+            "argv": names.value(redact_value(list(sys.argv))),
+            "directory": names.text(str(Path.cwd())),
+        },
+        "offline": {
+            "python_sockets_denied": network_denied(),
+            "allowed": work.request.network_allowed,
+        },
     }
+    return dataclasses.replace(asked, provenance=provenance, files=code.files())
+
+
+def _job(work: Work, resolved: ResolvedRun, parent: Parent | None, asked: Asked) -> Job:
+    assert work.dataset is not None
     return Job(
         config=work.config,
         resolved=resolved,
@@ -146,9 +157,10 @@ def _job(work: Work, resolved: ResolvedRun, parent: Parent | None, provenance: M
         vocab_size=work.dataset.tokenizer.vocab_size,
         directory=work.directory,
         run_id=str(work.record["run_id"]),
-        facts=facts,
+        facts={**run_facts(work.record, asked.provenance), "grade": grade_of(work.record, asked)},
         base=base_of(work, parent),
         base_sha256=work.base.weights_sha256 if work.base else None,
+        network_allowed=work.request.network_allowed,
     )
 
 

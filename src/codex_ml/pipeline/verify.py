@@ -14,6 +14,9 @@ from codex_ml.core.paths import Home
 from codex_ml.core.publish import MANIFEST, read_json, verify_directory
 from codex_ml.errors import CodexError, IntegrityError, UsageError
 from codex_ml.modeling.pretrained_files import inspect_directory
+from codex_ml.provenance.environment import source_digest
+from codex_ml.provenance.facts import latest_provenance
+from codex_ml.provenance.packages import lock_digests
 from codex_ml.provenance.run_directory import OWN_DIGEST, RunDirectory
 from codex_ml.training.journal import journal_heads
 
@@ -57,6 +60,7 @@ def verify_run(directory: RunDirectory, *, home: Home) -> list[Check]:
         *_journal_and_checkpoints(directory, record),
         *_files(directory, record),
         *_export(directory, record),
+        *_around(record),
     ]
 
 
@@ -99,6 +103,19 @@ def _base(record: dict[str, Any]) -> Iterator[Check]:
         yield Check(what, f"{path} has another config.json than when the run began")
     else:
         yield Check(what)
+
+
+def _around(record: dict[str, Any]) -> Iterator[Check]:
+    """Code and lock files of this place that are not those of the run: told, for nothing of it is damaged."""
+    code = record["inputs"]["code"]
+    if (here := source_digest()) != code:
+        yield Check("code", note=f"the installed codex_ml is other code: {code[:12]} -> {here[:12]}")
+    locks = (latest_provenance(record).get("environment") or {}).get("locks") or {}
+    for name, digest in lock_digests(Path.cwd()).items():
+        if locks.get(name) not in (None, digest):
+            yield Check(
+                f"lock {name}", note=f"it has changed since the run: {locks[name][:12]} -> {digest[:12]}"
+            )
 
 
 def _directory(what: str, path: Path) -> Check:

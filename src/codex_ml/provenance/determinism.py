@@ -73,11 +73,19 @@ def _variables_that_lower() -> list[str]:
     return found
 
 
-def set_seed(seed: int) -> None:
-    """Seed every global generator.
+def set_seed(seed: int) -> dict[str, int]:
+    """Seed every global generator of this process, those of all its GPUs included; what was given to which.
 
     A net, not the mechanism: training draws come from counters, so that nothing has to be restored.
+    Every rank takes the same seed: what must differ between ranks is drawn by shard.
     """
-    random.seed(seed)
-    np.random.seed(seed % (1 << 32))
-    torch.manual_seed(seed)
+    seeds = seeds_of(seed)
+    random.seed(seeds["python"])
+    np.random.seed(seeds["numpy"])
+    torch.manual_seed(seeds["torch"])
+    return seeds
+
+
+def seeds_of(seed: int) -> dict[str, int]:
+    """What each global generator is given for the run's *seed*; numpy takes 32 bits."""
+    return {"python": seed, "numpy": seed % (1 << 32), "torch": seed}

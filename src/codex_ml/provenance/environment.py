@@ -1,72 +1,120 @@
-"""The interpreter, the packages and the machine, as facts that hold no secret."""
+"""The interpreter, the packages and the machine, as facts that hold no secret and name no person."""
 
 from __future__ import annotations
 
 import os
 import platform
+import re
 import sys
-from importlib import metadata
+import sysconfig
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 import codex_ml
-from codex_ml.core.digest import digest_tree
+from codex_ml.config.keys import flatten
+from codex_ml.core.digest import digest_json
+from codex_ml.core.redact import redact_value
+from codex_ml.provenance import machine
+from codex_ml.provenance.accelerators import accelerators
+from codex_ml.provenance.code import source_digest
+from codex_ml.provenance.machine import cpu_name, usable_cores
+from codex_ml.provenance.packages import conda_environment, distributions, lock_digests
+from codex_ml.provenance.pseudonyms import Pseudonyms, pseudonyms
+from codex_ml.provenance.torch_build import torch_build
 
-#: The only environment variables whose values are recorded.
-ALLOWED_VARIABLES = (
-    "ATEN_CPU_CAPABILITY",
-    "CUBLAS_WORKSPACE_CONFIG",
-    "CUDA_VISIBLE_DEVICES",
-    "MKL_NUM_THREADS",
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "PYTHONHASHSEED",
-    "TORCHINDUCTOR_DETERMINISTIC",
+__all__ = [
+    "ALLOWED_VARIABLES",
+    "capture_env",
+    "cpu_name",
+    "environment_digest",
+    "source_digest",
+    "usable_cores",
+]
+
+#: The only environment variables whose values are recorded; of all others only the number is.
+ALLOWED_VARIABLES = re.compile(
+    r"(?:OMP|MKL|KMP|GOMP|OPENBLAS|BLIS|ATEN|CUBLAS|CUDNN|NCCL|GLOO|TORCHINDUCTOR|TORCH|PYTORCH|DNNL|ONEDNN)_\w+|"
+    r"CUDA_(?:VISIBLE_DEVICES|DEVICE_ORDER|LAUNCH_BLOCKING|MODULE_LOADING|CACHE_DISABLE)|NVIDIA_TF32_OVERRIDE|"
+    r"PYTHON(?:HASHSEED|OPTIMIZE|DONTWRITEBYTECODE|NOUSERSITE|UTF8|MALLOC)|"
+    r"(?:HF_HUB|HF_DATASETS|TRANSFORMERS)_OFFLINE|TOKENIZERS_PARALLELISM|RAYON_NUM_THREADS|"
+    r"MALLOC_\w+|LANG|LC_ALL|TZ|(?:WORLD_SIZE|LOCAL_WORLD_SIZE)|"
+    r"SLURM_(?:JOB_ID|ARRAY_TASK_ID|NTASKS|NNODES|CPUS_PER_TASK|GPUS_PER_NODE|JOB_PARTITION)"
+)
+#: What a start says of its moment, place or call rather than of its environment, by flat key.
+_OF_THE_MOMENT = re.compile(
+    r"moment\..*|host|user|python\.executable|torch\.(?:threads|interop_threads)|"
+    r"variables\.(?:others|recorded\.(?:SLURM_\w+|(?:LOCAL_)?WORLD_SIZE|\w+_(?:DIR|HOME|PATH)))"
 )
 
 
-def capture_env() -> dict[str, Any]:
-    """Python, platform, packages, allow-listed variables, memory and CPU of this machine."""
+def capture_env(
+    home: Path | None = None,
+    *,
+    load_torch: bool = False,
+    names: Pseudonyms | None = None,
+    root: Path = machine.ROOT,
+) -> dict[str, Any]:
+    """Python, packages, locks, machine, accelerators and allow-listed variables, as JSON values.
+
+    *home* is where runs are written (for the disk's facts). Torch is described when it is loaded, or
+    with *load_torch*. *names* are the pseudonyms of host, user and home; *root* is where the system's
+    files lie. What cannot be read is None.
+    """
+    names = names or pseudonyms(root=root)
+    facts = {
+        "packages": distributions(),  # redacted where they are read: many are named like secrets
+        "conda": conda_environment(),
+        **redact_value(_machine_facts(home or Path.cwd(), load_torch=load_torch, root=root)),
+    }
+    return {**names.value(facts), "host": names.host, "user": names.user}
+
+
+def _machine_facts(home: Path, *, load_torch: bool, root: Path) -> dict[str, Any]:
     return {
-        "python": sys.version.split()[0],
-        "implementation": platform.python_implementation(),
-        "platform": platform.platform(),
-        "machine": platform.machine(),
-        "cpu": cpu_name(),
-        "cores": usable_cores(),
-        "memory_bytes": psutil.virtual_memory().total,
-        "packages": _packages(),
-        "variables": {name: os.environ[name] for name in ALLOWED_VARIABLES if name in os.environ},
+        "python": _interpreter(),
+        "system": machine.system(root),
+        "cpu": machine.processor(root),
+        "memory_bytes": machine.memory_bytes(root),
+        "cgroup": machine.limits(root),
+        "accelerators": accelerators(),
+        "torch": torch_build(load=load_torch),
+        "locks": lock_digests(Path.cwd()),
+        "variables": recorded_variables(os.environ),
         "codex_ml": {"version": codex_ml.__version__, "source_sha256": source_digest()},
+        "moment": {"boot_id": machine.boot_id(root), "disk": machine.disk(home, root=root)},
     }
 
 
-def _packages() -> dict[str, str]:
-    """Name -> version of what is installed; what an interrupted uninstallation left has no name."""
-    named = {dist.name: dist.version for dist in metadata.distributions() if dist.metadata["Name"]}
-    return dict(sorted(named.items(), key=lambda row: row[0].lower()))
+def recorded_variables(environ: Mapping[str, str]) -> dict[str, Any]:
+    """The allow-listed variables with their values, and how many others there are."""
+    allowed = {name: value for name, value in sorted(environ.items()) if ALLOWED_VARIABLES.fullmatch(name)}
+    return {"recorded": redact_value(allowed), "others": len(environ) - len(allowed)}
 
 
-def source_digest() -> str:
-    """Digest of the installed package: its code and its shipped configuration."""
-    return digest_tree(Path(codex_ml.__file__).parent)
+def environment_digest(environment: Mapping[str, Any]) -> str:
+    """sha256 of the parts that stay while nothing is installed, configured or exchanged.
+
+    One byte of a lock file or of a package's contents changes it; the free disk, the boot, the names of
+    host and user and the number of a batch job do not.
+    """
+    return digest_json(
+        {key: value for key, value in flatten(environment).items() if not is_of_the_moment(key)}
+    )
 
 
-def usable_cores() -> int:
-    """Physical cores this process may use: the affinity mask, without SMT siblings."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    physical = psutil.cpu_count(logical=False) or allowed
-    return max(1, min(allowed, physical))
+def is_of_the_moment(key: str) -> bool:
+    """Whether the fact under this flat key belongs to a start and not to the environment."""
+    return _OF_THE_MOMENT.fullmatch(key) is not None
 
 
-def cpu_name() -> str:
-    """The processor's own name, where the system tells it."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
+def _interpreter() -> dict[str, Any]:
+    return {
+        "version": platform.python_version(),
+        "implementation": platform.python_implementation(),
+        "build": " ".join(platform.python_build()),
+        "compiler": platform.python_compiler(),
+        "abi": sysconfig.get_config_var("SOABI"),
+        "executable": sys.executable,
+        "virtual": sys.prefix != sys.base_prefix,
+    }

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+import operator
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +15,10 @@ from codex_ml.config.identity import identity_values
 from codex_ml.config.keys import to_dict
 from codex_ml.config.schema import RunConfig
 from codex_ml.core.digest import digest_json
+from codex_ml.core.publish import make_directory, write_file
+from codex_ml.core.redact import redact_value
 from codex_ml.errors import UsageError, did_you_mean
+from codex_ml.provenance.facts import changes_since, removed_since
 from codex_ml.provenance.run_directory import FORMAT, RunDirectory
 
 #: Facts of the resolved run that explain a choice and cannot change a bit.
@@ -24,7 +30,7 @@ class Asked:
     """What a call wants to run, as far as a run's identity and record go.
 
     *inputs* are the digests of data, tokenizer, code and initial weights; *parents* the runs that
-    they come from.
+    they come from. *files* (relative path -> text) are what *provenance* speaks of and is too long for it.
     """
 
     config: RunConfig
@@ -33,12 +39,27 @@ class Asked:
     provenance: Mapping[str, Any]
     parents: Sequence[Mapping[str, Any]] = ()
     resume_from: str | None = None
+    files: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    def recorded_config(self) -> Any:
+        """The config as it is written down: a secret in it (an address with a password) is not.
+
+        What is part of the identity stands here as there, for the run is evaluated and reproduced by it.
+        """
+        recorded = redact_value(to_dict(self.config))
+        for key, value in identity_values(self.config).items():
+            *above, name = key.split(".")
+            functools.reduce(operator.getitem, above, recorded)[name] = redact_value(value, key, known=False)
+        return recorded
 
     def identity(self) -> dict[str, Any]:
-        """Everything that can change a bit of the result."""
+        """Everything that can change a bit of the result, whatever this process was given as secrets."""
         left_out = _NOT_IDENTITY if self._workers_matter() else _NOT_IDENTITY | {"workers"}
         return {
-            **{f"config.{key}": value for key, value in identity_values(self.config).items()},
+            **{
+                f"config.{key}": redact_value(value, key, known=False)
+                for key, value in identity_values(self.config).items()
+            },
             **{f"resolved.{key}": value for key, value in self.resolved.items() if key not in left_out},
             **{f"inputs.{key}": value for key, value in self.inputs.items()},
         }
@@ -80,7 +101,7 @@ def open_run(
         "created": time.time(),
         "identity": identity,
         "identity_sha256": digest_json(identity),
-        "config": to_dict(asked.config),
+        "config": asked.recorded_config(),
         "resolved": dict(asked.resolved),
         "inputs": dict(asked.inputs),
         "parents": [dict(parent) for parent in asked.parents],
@@ -95,11 +116,12 @@ def open_run(
 def begin_segment(directory: RunDirectory, record: dict[str, Any], asked: Asked, *, from_step: int) -> None:
     """Record that training goes on from a step: when, with which config, code state and environment.
 
-    The environment is written out only where it differs from that of the run's first start. Another
+    Code and environment are written out only where they differ from those of the run's first start. Another
     number of workers where it changes bits is a downgrade, and lowers the grade for good.
     """
-    first = record["provenance"]
-    changed = {name: value for name, value in asked.provenance.items() if value != first.get(name)}
+    for name, text in asked.files.items():
+        make_directory((directory.path / name).parent)
+        write_file(directory.path / name, text)
     workers = int(asked.resolved["workers"])
     segment: dict[str, Any] = {
         "started": time.time(),
@@ -107,15 +129,16 @@ def begin_segment(directory: RunDirectory, record: dict[str, Any], asked: Asked,
         "workers": workers,
         "resume_from": asked.resume_from,
         "lowered_by": list(asked.resolved["lowered_by"]),
-        "changed": changed,
+        "changed": changes_since(record["provenance"], asked.provenance),
+        "removed": removed_since(record["provenance"], asked.provenance),
         "downgrades": [],
     }
     before = record["segments"][-1]["workers"] if record["segments"] and from_step else workers
-    if before != workers and asked.config.runtime.determinism != "elastic":
-        segment["downgrades"].append(f"workers {before} -> {workers}")
+    if downgrade := _downgrade(before, asked):
+        segment["downgrades"].append(downgrade)
     record["segments"].append(segment)
     record.pop("files", None)
-    record["config"] = to_dict(asked.config)
+    record["config"] = asked.recorded_config()
     record["resolved"] = {**record["resolved"], **_graded(record, asked)}
     directory.write(record)
 
@@ -127,6 +150,20 @@ def lowered_since(record: Mapping[str, Any]) -> list[str]:
     earlier = [text for segment in segments for text in segment.get("lowered_by", [])]
     downgrades = [text for segment in segments for text in segment.get("downgrades", [])]
     return list(dict.fromkeys([*earlier, *accepted, *downgrades]))
+
+
+def grade_of(record: Mapping[str, Any], asked: Asked) -> str:
+    """The grade that a start will have: that of its own settings, unless the run was lowered before."""
+    segments = record["segments"]
+    downgrade = segments and _downgrade(segments[-1]["workers"], asked)
+    return "statistical" if downgrade or lowered_since(record) else str(asked.resolved["grade"])
+
+
+def _downgrade(before: int, asked: Asked) -> str | None:
+    workers = int(asked.resolved["workers"])
+    if before == workers or asked.config.runtime.determinism == "elastic":
+        return None
+    return f"workers {before} -> {workers}"
 
 
 def _graded(record: Mapping[str, Any], asked: Asked) -> dict[str, Any]:

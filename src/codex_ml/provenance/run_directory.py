@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from codex_ml.core.digest import digest_file, digest_json
 from codex_ml.core.publish import fsync_path, make_directory, read_json, write_json, writing
@@ -18,6 +18,8 @@ from codex_ml.errors import IntegrityError, UsageError, did_you_mean
 
 FORMAT = 1
 OWN_DIGEST = "manifest_sha256"
+#: Seconds for which a lock that cannot be had may be that of a mere reader.
+_LOOKING = 0.2
 #: Folders whose files are listed in manifests of their own.
 _OWN_MANIFEST = ("checkpoints", "export")
 
@@ -161,15 +163,25 @@ class RunDirectory:
             make_directory(self.path)
             stream = (self.path / ".lock").open("a")
         with stream:
+            self._take(stream)
+            yield
+
+    def _take(self, stream: IO[str]) -> None:
+        """Lock, or raise UsageError; who only looks whether the run is at work holds it for an instant."""
+        last = time.monotonic() + _LOOKING
+        while True:
             try:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
+                if time.monotonic() < last:
+                    time.sleep(0.01)
+                    continue
                 raise UsageError(
                     f"another process is working on the run '{self.name}'",
                     code="run.locked",
                     next_step="wait for it, or choose another name=…",
                 ) from error
-            yield
+            return
 
     def archive(self) -> Path | None:
         """Move an existing run aside (``--fresh``); returns where it went."""

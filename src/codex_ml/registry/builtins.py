@@ -22,8 +22,11 @@ BUILTINS: dict[str, dict[str, str]] = {
         "python_stdlib": "codex_ml.data.sources.python_stdlib:PythonStdlibSource",
     },
     "trackers": {
-        "csv": "codex_ml.tracking.csv_sink:CsvTracker",
-        "ndjson": "codex_ml.tracking.ndjson_sink:NdjsonTracker",
+        "csv": "codex_ml.tracking.file_sinks:CsvTracker",
+        "mlflow": "codex_ml.tracking.mlflow_utils:MlflowTracker",
+        "ndjson": "codex_ml.tracking.file_sinks:NdjsonTracker",
+        "tensorboard": "codex_ml.tracking.tensorboard_sink:TensorBoardTracker",
+        "wandb": "codex_ml.tracking.wandb_sink:WandbTracker",
     },
     "eval_tasks": {
         "compressors": "codex_ml.evaluation.tasks.compressors:evaluate_compressors",

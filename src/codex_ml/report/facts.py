@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from codex_ml.core.ndjson import read
 from codex_ml.core.publish import read_json
+from codex_ml.monitoring.summary import samples
 from codex_ml.provenance.run_directory import RunDirectory
 
 
@@ -32,7 +33,10 @@ EMPTY = Series((), ())
 
 @dataclass(frozen=True)
 class RunFacts:
-    """A run as found: its manifest, its curves, and the files of its evaluations and samples."""
+    """A run as found: its manifest, its curves, and the files of its evaluations and samples.
+
+    *system* holds readings of the machine by seconds of work; *lineage* what ``lineage.json`` says.
+    """
 
     name: str
     record: dict[str, Any]
@@ -41,6 +45,8 @@ class RunFacts:
     evaluations: list[dict[str, Any]]
     samples: dict[str, Any] | None
     samples_file: str
+    system: dict[str, Series] = field(default_factory=dict)
+    lineage: dict[str, Any] | None = None
 
     def curve(self, split: str, metric: str) -> Series:
         """A metric logged during training; empty when it was not."""
@@ -66,7 +72,30 @@ def read_facts(directory: RunDirectory) -> RunFacts:
         evaluations=_read_evaluations(directory.evaluations),
         samples=read_json(samples_file) if samples_file else None,
         samples_file=f"samples/{samples_file.name}" if samples_file else "",
+        system=_read_system(directory.path / "system.ndjson", most=_gap(record)),
+        lineage=read_json(lineage) if (lineage := directory.path / "lineage.json").is_file() else None,
     )
+
+
+def _gap(record: dict[str, Any]) -> float:
+    """Seconds without a sample after which a run was at rest, and its sampler not merely slow."""
+    every = float(record["config"].get("tracking", {}).get("system_every") or 0.0)
+    return max(60.0, 3 * every)
+
+
+def _read_system(path: Path, *, most: float) -> dict[str, Series]:
+    """Every reading of the machine by whole seconds at work; gaps of more than *most* are left out."""
+    points: dict[str, dict[int, float]] = {}
+    before, clock = None, 0.0
+    for row in samples(path):
+        now = row["ts"]
+        passed = max(0.0, now - (before if before is not None else now))
+        clock += passed if passed <= most else 1.0
+        before = now
+        for name, value in row.items():
+            if name not in ("run_id", "ts", "step"):
+                points.setdefault(name, {})[round(clock)] = value
+    return {name: Series(tuple(found), tuple(found.values())) for name, found in points.items()}
 
 
 def _read_curves(path: Path) -> tuple[dict[tuple[str, str], Series], float | None]:

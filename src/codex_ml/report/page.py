@@ -12,7 +12,7 @@ from codex_ml.data.prepare import DatasetRef
 from codex_ml.data.sft.prepare import SamplesRef
 from codex_ml.errors import IntegrityError
 from codex_ml.provenance.run_directory import RunDirectory
-from codex_ml.report import composition, curves, figures, samples, settings
+from codex_ml.report import composition, curves, figures, samples, settings, system
 from codex_ml.report.facts import RunFacts, read_facts
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -28,7 +28,7 @@ def write_report(directory: RunDirectory, *, dataset: DatasetRef | SamplesRef) -
     """
     run = read_facts(directory)
     _check_dataset(run, dataset)
-    write_file(directory.report, _render(_context(run, dataset=dataset)))
+    write_file(directory.report, render("page.html.j2", _context(run, dataset=dataset)))
     return directory.report
 
 
@@ -69,10 +69,14 @@ def _context(run: RunFacts, *, dataset: DatasetRef | SamplesRef) -> dict[str, An
         "packages": settings.packages(run),
         "digests": settings.digests(run, dataset=dataset),
         "segments": settings.segments(run),
+        "system": system.system_charts(run),
+        "grade": settings.grade(run),
+        "lineage": settings.lineage(run),
     }
 
 
-def _render(context: dict[str, Any]) -> str:
+def render(template: str, context: dict[str, Any]) -> str:
+    """*template* of this package with *context*; what a page would hide is made visible."""
     jinja2 = require("jinja2", extra="report")
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
@@ -82,7 +86,7 @@ def _render(context: dict[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return str(environment.get_template("page.html.j2").render(context))
+    return str(environment.get_template(template).render(context))
 
 
 #: Controls, surrogates, and marks that reorder text: they would hide or forge what a reader sees.

@@ -20,6 +20,10 @@ PAINTS = {
     "one": ("#030303", "var(--series-1)"),
     "two": ("#040404", "var(--series-2)"),
     "bad": ("#050505", "var(--bad)"),
+    "three": ("#060606", "var(--series-3)"),
+    "four": ("#070707", "var(--series-4)"),
+    "five": ("#080808", "var(--series-5)"),
+    "six": ("#090909", "var(--series-6)"),
 }
 _WIDTH, _HEIGHT = 5.6, 2.9
 

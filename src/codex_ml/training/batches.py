@@ -5,14 +5,12 @@ Shapes: B rows of a micro-batch, T time.
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
 import torch
 
 from codex_ml.config.schema import RunConfig
 from codex_ml.core.labels import IGNORE
-from codex_ml.data.order import batch_rows
+from codex_ml.data.order import batch_rows, rows_digest
 from codex_ml.data.sft.rows import SampleSplit
 from codex_ml.evaluation.score import Split
 from codex_ml.training.distributed import World
@@ -36,7 +34,7 @@ class StepBatches:
 
     def digest(self, step: int) -> str:
         """sha256 over the row numbers: which samples the step saw, in which order."""
-        return hashlib.sha256(self.rows(step).astype("<i8").tobytes()).hexdigest()
+        return rows_digest(self.rows(step))
 
     def __call__(self, step: int) -> list[MicroBatch]:
         """This worker's micro-batches of one step, equal in shape."""

@@ -5,19 +5,22 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from codex_ml.checkpointing import Checkpoint
 from codex_ml.errors import Interrupted, StorageError
 from codex_ml.interfaces.reporter import Reporter, TrainLine
 from codex_ml.monitoring.memory import process_memory
-from codex_ml.tracking.composite import CompositeTracker, open_trackers
+from codex_ml.monitoring.sampler import sampling
+from codex_ml.tracking.composite import CompositeTracker
+from codex_ml.tracking.opening import context_of, opened
 from codex_ml.training.distributed import World
 from codex_ml.training.interrupt import Signals
 from codex_ml.training.journal import Journal
 from codex_ml.training.loop import StepInfo
 from codex_ml.training.session import Session
+from codex_ml.training.state import Progress
 from codex_ml.training.step import Abandoned
 from codex_ml.training.store import CheckpointStore
 
@@ -61,30 +64,20 @@ class Between:
         signals: Signals,
     ) -> Iterator[Between]:
         """Open journal and trackers where the state left them, and close them at the end."""
-        tracker: CompositeTracker | None = None
-        journal: Journal | None = None
-        progress = session.trainee.progress
-        if world.is_main:
-            if progress.step and not job.directory.metrics.exists():
-                reporter.say(f"{job.directory.metrics} is gone: earlier metrics of this run are lost")
-            journal = Journal(
-                job.directory.journal, length=progress.journal_bytes, head=progress.journal_head
-            )
-            tracker = open_trackers(
-                job.config.tracking.sinks,
-                run_directory=job.directory.path,
-                run_id=job.run_id,
-                resume_step=progress.step,
-                again=None if progress.evaluated else "validation/train",
-            )
-        try:
+        with ExitStack() as stack:
+            tracker: CompositeTracker | None = None
+            journal: Journal | None = None
+            progress = session.trainee.progress
+            if world.is_main:
+                if progress.step and not job.directory.metrics.exists():
+                    reporter.say(f"{job.directory.metrics} is gone: earlier metrics of this run are lost")
+                journal = Journal(
+                    job.directory.journal, length=progress.journal_bytes, head=progress.journal_head
+                )
+                stack.callback(journal.close)
+                tracker = _watched(stack, job, progress)
+            stack.callback(store.abandon)
             yield cls(session, world, store, reporter, signals, tracker, journal)
-        finally:
-            store.abandon()
-            if journal is not None:
-                journal.close()
-            if tracker is not None:
-                tracker.close()
 
     def after(self, info: StepInfo) -> None:
         """Do what is due after one step. Raises Interrupted once a signal came and the state is saved."""
@@ -235,3 +228,27 @@ class Between:
             return False
         self._saved_at = self._logged_at = time.perf_counter()
         return True
+
+
+def _watched(stack: ExitStack, job: Job, progress: Progress) -> CompositeTracker:
+    """The trackers of a run, and the sampler of the machine that feeds them, until the stack ends."""
+    context = context_of(
+        job.config,
+        directory=job.directory.path,
+        run_id=job.run_id,
+        resume_step=progress.step,
+        again=None if progress.evaluated else "validation/train",
+        facts=job.facts,
+        network_allowed=job.network_allowed,
+    )
+    tracker = stack.enter_context(opened(context))
+    stack.enter_context(
+        sampling(
+            job.directory.path,
+            run_id=job.run_id,
+            every=job.config.tracking.system_every,
+            step=lambda: progress.step,
+            send=lambda values, step: tracker.log_system(values, step=step),
+        )
+    )
+    return tracker

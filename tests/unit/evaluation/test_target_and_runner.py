@@ -48,6 +48,7 @@ def export(directory: Any, target: Any, path: Path) -> Path:
             end_id=0,
             facts=facts,
             card="# card",
+            metadata={},
         )
     return path
 

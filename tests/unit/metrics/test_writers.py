@@ -153,6 +153,32 @@ def test_a_csv_of_other_columns_is_refused_and_kept(tmp_path: Path) -> None:
     assert path.read_text() == "step,value\n1,2\n"
 
 
+def test_a_csv_of_an_earlier_version_goes_on_in_its_own_columns(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.csv"
+    earlier = COLUMNS[: COLUMNS.index("facts")]
+    path.write_text(",".join(earlier) + "\nrun,1,train,train,loss,1.0,1.0,,,,\n")
+    CSVMetricsWriter.cut(path, resume_step=1, again=None)
+    write(CSVMetricsWriter, path, record(2, facts={"commit": "c"}))
+    assert [row["step"] for row in rows(path)] == ["1", "2"]
+    assert path.read_text().splitlines()[0] == ",".join(earlier)
+
+
+def test_facts_are_an_object_in_one_file_and_its_text_in_the_other(tmp_path: Path) -> None:
+    facts = {"commit": "c", "tags": 'a "quoted" one'}
+    for kind in WRITERS:
+        write(kind, file_of(kind, tmp_path), record(0, facts=facts))
+    assert json.loads((tmp_path / "m.ndjson").read_text())["facts"] == facts
+    assert json.loads(rows(tmp_path / "m.csv")[0]["facts"]) == facts
+
+
+def test_a_header_that_a_kill_cut_is_written_again(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.csv"
+    path.write_text("run_id,step,spl")
+    CSVMetricsWriter.cut(path, resume_step=0, again=None)
+    write(CSVMetricsWriter, path, record(1))
+    assert [row["step"] for row in rows(path)] == ["1"]
+
+
 @pytest.mark.parametrize("kind", WRITERS)
 def test_a_place_that_cannot_be_written_is_a_storage_error(kind: Any, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")

@@ -20,7 +20,7 @@ from codex_ml.provenance.determinism import apply_determinism, set_seed
 report = apply_determinism(mode=sys.argv[1], threads=2, compile_cache=Path(sys.argv[2]))
 draws = []
 for seed in (5, 5, 2**63 - 1):
-    set_seed(seed)
+    given = set_seed(seed)
     draws.append([random.random(), float(np.random.rand()), float(torch.rand(()))])
 print(json.dumps({
     "grade": report.grade,
@@ -31,6 +31,7 @@ print(json.dumps({
     "cache": os.environ["TORCHINDUCTOR_CACHE_DIR"],
     "tf32": torch.backends.cuda.matmul.allow_tf32,
     "draws": draws,
+    "given": given,
 }))
 """
 
@@ -53,5 +54,6 @@ def test_exact_is_bitwise_and_fast_says_what_lowered_it(run, tmp_path: Path) -> 
         assert found["cache"] == str(tmp_path / "cache")
         one, again, other = found["draws"]
         assert one == again != other
+    assert exact["given"] == {"python": 2**63 - 1, "numpy": 2**32 - 1, "torch": 2**63 - 1}
     assert exact["fill"] is False
     assert stat.S_IMODE((tmp_path / "cache").stat().st_mode) == 0o700

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 from collections.abc import Callable, Sequence
@@ -9,10 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from codex_ml.config.keys import to_dict
 from codex_ml.config.schema import RunConfig
+from codex_ml.core.redact import redact_value
 from codex_ml.errors import UsageError
-from codex_ml.provenance.opening import Asked, begin_segment, lowered_since, open_run
+from codex_ml.provenance.facts import changes_since, latest_provenance, removed_since, run_facts
+from codex_ml.provenance.opening import Asked, begin_segment, grade_of, lowered_since, open_run
 from codex_ml.provenance.run_directory import RunDirectory
 
 RESOLVED = {
@@ -308,3 +314,131 @@ def test_an_accepted_change_does_not_open_the_horizon(opened, directory) -> None
     checkpoint(directory, 20)
     error = refused(opened, *words, "train.steps=60", "train.lr=0.5", accept=["train.lr"])
     assert error.code == "run.horizon"
+
+
+# ---- what is recorded ----------------------------------------------------------------------------
+
+
+def test_a_segment_holds_only_what_changed_of_code_and_environment(started) -> None:
+    first = {"environment": {"packages": {"a": {"version": "1"}, "b": {"version": "1"}}, "cpu": "x"}}
+    started(from_step=0, **first)
+    now = {"environment": {"packages": {"a": {"version": "2"}}, "cpu": "x"}}
+    record = started(from_step=20, **now)
+    assert record["segments"][1]["changed"] == {
+        "environment": {"packages": {"a": {"version": "2"}}},
+    }
+    assert record["segments"][1]["removed"] == [["environment", "packages", "b"]]
+    assert record["provenance"] == first
+    latest = latest_provenance(record)["environment"]
+    assert latest == {"packages": {"a": {"version": "2"}}, "cpu": "x"}
+
+
+def test_a_package_and_a_lock_that_are_gone_are_in_no_bill_statement_or_digest(started) -> None:
+    from codex_ml.provenance.attestation import statement
+    from codex_ml.provenance.environment import environment_digest
+    from codex_ml.provenance.sbom import bill_of_materials
+
+    package = {"version": "1", "record_sha256": None}
+    first = {"packages": {"zope.a": package, "b": package}, "locks": {"x.lock": "0" * 64}, "conda": None}
+    now = {"packages": {"b": package}, "locks": {}, "conda": None}
+    started(from_step=0, environment=first)
+    record = started(from_step=20, environment=now)
+    assert run_facts(record)["environment_sha256"] == environment_digest(now)
+    record["result"] = {"weights_sha256": "1" * 64, "metrics": {}}
+    bill = bill_of_materials(record, finished=0.0)
+    assert [part["name"] for part in bill["components"] if part["type"] == "library"] == ["b"]
+    made = statement(record, over=[], finished=0.0)["predicate"]["buildDefinition"]["resolvedDependencies"]
+    assert [row["name"] for row in made] == ["dataset", "tokenizer", "codex-ml"]
+
+
+def test_a_statement_names_no_home_and_follows_from_the_record_alone(started, monkeypatch) -> None:
+    from codex_ml.provenance.attestation import statement
+
+    record = started("data.source=files", "data.path=/home/ada/texts", "data.include=['a.py']", from_step=0)
+    assert record["config"]["data"]["path"] == "/home/ada/texts"  # whoever goes on must find it
+    record["result"] = {"weights_sha256": "1" * 64, "metrics": {}}
+    made = statement(record, over=[], finished=0.0)
+    config = made["predicate"]["buildDefinition"]["externalParameters"]["config"]
+    assert config["data"]["path"] == "~/texts"
+    monkeypatch.setenv("HOME", "/home/ada/texts")
+    monkeypatch.setenv("DB_PASSWORD", "tokenizer-9")
+    monkeypatch.setenv("APP_SECRET", str(record["config"]["data"]["source"]) + "-x")
+    assert statement(record, over=[], finished=0.0) == made
+
+
+_LEAVES = st.integers() | st.none()
+_NESTED = st.dictionaries(st.sampled_from("xyz"), _LEAVES | st.dictionaries(st.sampled_from("p.q"), _LEAVES))
+
+
+@given(
+    st.dictionaries(st.sampled_from("abcd"), _LEAVES | _NESTED),
+    st.dictionaries(st.sampled_from("abcd"), _LEAVES | _NESTED),
+)
+def test_first_record_and_changes_make_the_last_one(first: dict[str, Any], now: dict[str, Any]) -> None:
+    segment = {"changed": changes_since(first, now), "removed": removed_since(first, now)}
+    record = {"provenance": first, "segments": [segment]}
+    assert latest_provenance(record) == now
+    assert segment == {"changed": {}, "removed": []} or first != now
+
+
+def test_texts_too_long_for_the_record_lie_beside_it(opened, asked_of, directory) -> None:
+    record = opened()
+    asked = dataclasses.replace(asked_of(), files={"code/diff-1.patch": "+line\n"})
+    begin_segment(directory, record, asked, from_step=0)
+    assert (directory.path / "code" / "diff-1.patch").read_text() == "+line\n"
+
+
+def test_a_secret_in_the_config_is_not_written_down_and_is_no_change_of_identity(started, directory) -> None:
+    words = (
+        "tracking.mlflow.uri='https://me:{}@mlflow.example/x'".format("hunter2" * 2),
+        "data.include=['token=swordfish99']",
+    )
+    started(*words, from_step=0)
+    text = directory.manifest.read_text()
+    assert "hunter2" not in text
+    assert "swordfish99" not in text
+    assert started(*words, from_step=3)["segments"][1]["from_step"] == 3
+
+
+def test_a_secret_in_the_environment_that_is_a_word_of_the_config_changes_no_identity(
+    asked_of, monkeypatch
+) -> None:
+    words = ("data.include=['python_stdlib']",)
+    before = asked_of(*words).identity()
+    monkeypatch.setenv("APP_SECRET", "python_stdlib")
+    asked = asked_of(*words)
+    assert asked.identity() == before
+    assert asked.recorded_config()["data"]["source"] == "python_stdlib"
+    monkeypatch.setenv("CODEX_TRACKER_PASSWORD", "S3cr3t!9")
+    shown = asked_of("tracking.mlflow.uri='sqlite:///S3cr3t!9.db'").recorded_config()
+    assert shown["tracking"]["mlflow"]["uri"] == "sqlite:///[redacted:password].db"
+
+
+@pytest.mark.parametrize("experiment", ["demo", "tiny", "sft_lora"])
+def test_nothing_of_the_shipped_experiments_is_taken_for_a_secret(experiment: str) -> None:
+    from codex_ml.config.compose import compose
+
+    more = [] if experiment != "sft_lora" else ["model.path=/models/base", "data.path=/data/samples.jsonl"]
+    config = to_dict(compose([f"experiment={experiment}", *more], environ={}).config)
+    assert redact_value(config) == config
+
+
+def test_the_grade_of_a_start_with_other_workers_is_known_before_it_begins(started, asked_of) -> None:
+    record = started(from_step=0)
+    assert grade_of(record, asked_of()) == "bitwise"
+    assert grade_of(record, asked_of(workers=2)) == "statistical"
+    assert grade_of(record, asked_of(*ELASTIC, workers=2)) == "bitwise"
+
+
+def test_the_facts_of_a_run_are_texts_and_those_of_the_last_start(started) -> None:
+    code = {"commit": "a" * 40, "tags": ["v1", "v2"], "dirty": False}
+    started(from_step=0, git=code, environment={"python": {"version": "3"}})
+    first = run_facts(started(from_step=2, git=code, environment={"python": {"version": "3"}}))
+    assert (first["commit"], first["tags"], first["dirty"]) == ("a" * 40, "v1,v2", "false")
+    record = started(from_step=4, git={**code, "dirty": True}, environment={"python": {"version": "4"}})
+    second = run_facts(record)
+    assert second["dirty"] == "true"
+    assert {name for name in first if first[name] != second[name]} == {"dirty", "environment_sha256"}
+    assert all(isinstance(value, str) for value in second.values())
+    bare = run_facts(record, {"code": {"commit": None, "tags": [], "dirty": None}})
+    assert (bare["commit"], bare["tags"], bare["dirty"]) == ("", "", "")

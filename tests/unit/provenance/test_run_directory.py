@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from codex_ml.core.paths import Home
 from codex_ml.errors import IntegrityError, UsageError
 from codex_ml.provenance.index import list_summaries
 from codex_ml.provenance.run_directory import RunDirectory, find_run, list_runs
@@ -103,7 +104,7 @@ def test_a_summary_tells_how_far_a_run_is(opened, directory) -> None:
     runs = directory.path.parent
 
     def state() -> tuple[str, int]:
-        (row,) = list_summaries(runs)
+        (row,) = list_summaries(Home(runs.parent))
         return row["state"], row["step"]
 
     assert state() == ("unfinished", 0)
@@ -125,6 +126,6 @@ def test_a_manifest_of_another_shape_is_named_and_only_its_row_is_damaged(
     with pytest.raises(IntegrityError) as caught:
         directory.read()
     assert caught.value.code in ("run.damaged", "run.format")
-    assert [(row["run"], row["state"]) for row in list_summaries(directory.path.parent)] == [
+    assert [(row["run"], row["state"]) for row in list_summaries(Home(directory.path.parent.parent))] == [
         ("small", "damaged")
     ]

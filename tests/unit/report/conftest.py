@@ -74,15 +74,15 @@ def open_record(directory: RunDirectory, *, dataset: DatasetRef) -> dict[str, An
         },
         provenance={
             "environment": {
-                "python": "3.11.7",
-                "cpu": "A & B <processor>",
-                "cores": 2,
+                "host": "host-1234",
+                "python": {"version": "3.11.7", "implementation": "CPython"},
+                "cpu": {"name": "A & B <processor>", "cores": 2, "isa": ["avx2", "f16c"]},
                 "memory_bytes": 8_000_000_000,
-                "packages": {"numpy": "2.4.6", "<script>alert(2)</script>": "1"},
-                "variables": {"OMP_NUM_THREADS": "1"},
+                "packages": {"numpy": {"version": "2.4.6"}, "<script>alert(2)</script>": {"version": "1"}},
+                "variables": {"recorded": {"OMP_NUM_THREADS": "1"}, "others": 3},
                 "codex_ml": {"version": "0.1.0", "source_sha256": "cd" * 32},
             },
-            "git": {"commit": "ef" * 20, "branch": "main", "dirty": True, "origin": None},
+            "code": {"commit": "ef" * 20, "branch": "main", "dirty": True},
             "offline": {"allowed": False},
         },
     )

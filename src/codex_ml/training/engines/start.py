@@ -42,6 +42,7 @@ class Job:
     facts: Mapping[str, str]
     base: Path | None = None
     base_sha256: str | None = None
+    network_allowed: bool = False
 
 
 #: Takes a session from its present step to the last one, handing each step to `Between`. It may raise

@@ -1,0 +1,123 @@
+"""From the words of a command to a sweep that runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from codex_ml.config.compose import compose, dimension_of
+from codex_ml.config.space import Choice, Dimension
+from codex_ml.core.paths import Home
+from codex_ml.core.publish import alone
+from codex_ml.errors import ConfigError, UsageError
+from codex_ml.interfaces.reporter import Reporter
+from codex_ml.metrics.functions import HIGHER_IS_BETTER
+from codex_ml.pipeline.sweep.driver import Place, run_sweep
+from codex_ml.pipeline.sweep.launch import Launcher, Local, Submitted, slurm_parameters
+from codex_ml.pipeline.sweep.record import Asked, Record
+from codex_ml.pipeline.sweep.search import Grid, Sampled, Search
+from codex_ml.provenance.environment import usable_cores
+
+
+def prepare(
+    overrides: Sequence[str],
+    *,
+    config_dir: Path | None,
+    space: Path | None,
+    metric: str,
+    trials: int | None,
+    jobs: int,
+) -> tuple[Asked, list[Dimension]]:
+    """What is asked, checked by composing the config of a first trial.
+
+    Raises ConfigError as composing does, and when nothing is varied.
+    """
+    words = [*(_space_words(space) if space is not None else ()), *overrides]
+    pairs = [(word, dimension_of(word)) for word in words]
+    dimensions = [dimension for _, dimension in pairs if dimension is not None]
+    fixed = tuple(word for word, dimension in pairs if dimension is None and not word.startswith("name="))
+    if not dimensions:
+        raise ConfigError(
+            "nothing is varied",
+            code="sweep.nothing",
+            wanted="an override with several values",
+            next_step="as in train.lr=1e-3,3e-4 or seed=range(0,3)",
+        )
+    first = [d.word(d.values[0]) if isinstance(d, Choice) else d.word(d.low) for d in dimensions]
+    named = [word for word in words if word.startswith("name=")]
+    config = compose((*fixed, *first, *named), config_dir=config_dir).config
+    # Trials beside each other share the cores; what a trial computes must not depend on how many there are.
+    if jobs > 1 and not any(word.startswith("runtime.threads=") for word in fixed):
+        fixed = (*fixed, f"runtime.threads={max(1, usable_cores() // jobs)}")
+    asked = Asked(
+        name=config.name,
+        words=fixed,
+        varied=tuple(word for word, dimension in pairs if dimension is not None),
+        metric=metric,
+        trials=trials or 0,
+        seed=config.seed,
+        parallel=jobs if trials else 1,
+    )
+    return asked, dimensions
+
+
+def _space_words(path: Path) -> list[str]:
+    """The words of a file: ``words``, a list, and ``vary``, a table of key to values in the same grammar."""
+    try:
+        stored: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"--space {path} cannot be read", code="sweep.space", got=" ".join(str(error).split())
+        ) from error
+    known = {"words", "vary"}
+    if not isinstance(stored, dict) or not set(stored) <= known:
+        raise UsageError(
+            f"--space {path} is no description of a sweep",
+            code="sweep.space",
+            got=", ".join(map(str, stored)) if isinstance(stored, dict) else type(stored).__name__,
+            wanted="the keys words (a list of overrides) and vary (key: values)",
+            next_step="see examples/sweep.yaml",
+        )
+    return [
+        *map(str, stored.get("words") or []),
+        *(f"{k}={v}" for k, v in (stored.get("vary") or {}).items()),
+    ]
+
+
+def start(
+    asked: Asked,
+    dimensions: Sequence[Dimension],
+    *,
+    home: Home,
+    config_dir: Path | None,
+    jobs: int,
+    launcher: str,
+    slurm: Sequence[str],
+    reporter: Reporter,
+) -> Record:
+    """Run the sweep, or go on with it, as the only process that does.
+
+    Raises UsageError when another sweep has its name.
+    """
+    taken = UsageError(
+        f"another process is working on the sweep '{asked.name}'",
+        code="sweep.locked",
+        next_step="wait for it, or choose another name=…",
+    )
+    with alone(home.sweep(asked.name) / ".lock", error=taken):
+        record = Record.open(home, asked)
+        search = _search(asked, dimensions, record)
+        runs: Launcher = Local()
+        if launcher == "slurm":
+            runs = Submitted(record.path.parent / "jobs", cluster="slurm", parameters=slurm_parameters(slurm))
+        return run_sweep(record, search, runs, Place(home, config_dir, jobs), reporter)
+
+
+def _search(asked: Asked, dimensions: Sequence[Dimension], record: Record) -> Search:
+    if not asked.trials:
+        return Grid(dimensions)
+    higher = asked.metric in HIGHER_IS_BETTER
+    return Sampled(asked, dimensions, path=record.path.parent / "study.db", higher=higher)

@@ -1,0 +1,66 @@
+"""In what two environments differ, and whether a difference can change a bit of a run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from codex_ml.config.keys import flatten
+from codex_ml.provenance.environment import is_of_the_moment
+
+#: bits: may change a result. recorded: is written down and computes nothing. moment: differs at each start.
+Effect = Literal["bits", "recorded", "moment"]
+_COMPUTING = (
+    "torch|numpy|triton|transformers|tokenizers|tiktoken|sentencepiece|safetensors|peft|accelerate|bitsandbytes|"
+    "nvidia-[a-z0-9-]+|intel-openmp|mkl|pyarrow"
+)
+_BITS = re.compile(
+    rf"packages\.(?:{_COMPUTING})(?:\.(?:version|record_sha256))?|"
+    r"conda\.packages\.(?:mkl|openblas|libblas|pytorch|numpy|cudatoolkit|cuda-[\w-]+)\.(?:version|build)|"
+    r"torch(?:\.(?:version|commit|config_sha256|parallel_backend|cpu_capability|cuda|hip|cudnn|nccl))?|"
+    r"cpu\.(?:name|vendor|family|model|stepping|flags_sha256|isa|machine)|"
+    r"accelerators\.(?:gpus|driver|cuda_driver)|python\.(?:version|implementation)|system\.libc|"
+    r"codex_ml\.source_sha256|"
+    r"variables\.recorded\.(?:ATEN|CUBLAS|CUDNN|DNNL|ONEDNN|MKL|KMP|OMP|OPENBLAS|NVIDIA|NCCL|TORCHINDUCTOR)_\w+"
+)
+
+
+@dataclass(frozen=True)
+class EnvDifference:
+    """One fact with two values; None where one side lacks it."""
+
+    key: str
+    left: Any
+    right: Any
+    effect: Effect
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def line(self) -> str:
+        return f"{self.key}: {_short(self.left)} -> {_short(self.right)}"
+
+
+def compare_environments(left: Mapping[str, Any], right: Mapping[str, Any]) -> list[EnvDifference]:
+    """Every fact that differs: first what can change a bit, last what differs at each start."""
+    a, b = flatten(left), flatten(right)
+    found = [
+        EnvDifference(key, a.get(key), b.get(key), _effect(key))
+        for key in sorted({*a, *b})
+        if a.get(key) != b.get(key)
+    ]
+    order = ("bits", "recorded", "moment")
+    return sorted(found, key=lambda row: (order.index(row.effect), row.key))
+
+
+def _effect(key: str) -> Effect:
+    if is_of_the_moment(key):
+        return "moment"
+    return "bits" if _BITS.fullmatch(key) else "recorded"
+
+
+def _short(value: Any) -> str:
+    text = "absent" if value is None else str(value)
+    return f"{text[:12]}…" if re.fullmatch(r"[0-9a-f]{40,64}", text) else text

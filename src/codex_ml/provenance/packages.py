@@ -1,0 +1,122 @@
+"""What is installed: distributions with version, origin and content digest; conda's packages; locks."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from codex_ml.core.digest import digest_bytes, digest_file
+from codex_ml.core.redact import redact_text
+from codex_ml.provenance.code import without_user
+
+_LOCKS = (
+    "*.lock",
+    "requirements*.txt",
+    "conda-lock.yml",
+    "conda-lock.yaml",
+    "pylock*.toml",
+    "environment*.y*ml",
+)
+_MOST_LOCKS, _LOCK_BYTES = 20, 1 << 24
+#: Rows of RECORD that tell how and where something was installed, not what.
+_OF_THIS_PLACE = (
+    b"/INSTALLER,",
+    b"/REQUESTED,",
+    b"/direct_url.json,",
+    b"/uv_cache.json,",
+    b"/uv_build.json,",
+)
+
+
+def distributions() -> dict[str, dict[str, Any]]:
+    """Name -> version, origin and digest of the contents; what a broken uninstallation left has no name.
+
+    ``record_sha256`` covers the hashes that RECORD lists, in order of the paths, without scripts and
+    marks of the installer, so that one wheel gives one digest wherever it is installed.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for dist in metadata.distributions():
+        name = dist.metadata["Name"]
+        if name and name not in found:  # the first on the path is the one that is imported
+            found[name] = {"version": dist.version, **_origin(dist), "record_sha256": _contents(dist)}
+    return dict(sorted(found.items(), key=lambda row: row[0].lower()))
+
+
+def _origin(dist: metadata.Distribution) -> dict[str, Any]:
+    """Who installed it, and from where when it came from no index."""
+    installer = (dist.read_text("INSTALLER") or "").strip() or None
+    text = dist.read_text("direct_url.json")
+    if text is None:
+        return {"installer": installer, "origin": "index"}
+    try:
+        direct = json.loads(text)
+        address = redact_text(without_user(str(direct["url"])))
+    except (ValueError, KeyError, TypeError):
+        return {"installer": installer, "origin": "unreadable direct_url.json"}
+    commit = (direct.get("vcs_info") or {}).get("commit_id")
+    mark = " (editable)" if (direct.get("dir_info") or {}).get("editable") else ""
+    return {"installer": installer, "origin": f"{address}{f'@{commit}' if commit else ''}{mark}"}
+
+
+def _contents(dist: metadata.Distribution) -> str | None:
+    text = dist.read_text("RECORD")
+    if text is None:
+        return None
+    rows = [
+        row
+        for row in text.encode().splitlines()
+        if b",sha256=" in row
+        and not row.startswith((b"..", b"/"))
+        and not any(mark in row for mark in _OF_THIS_PLACE)
+    ]
+    return digest_bytes(b"\n".join(sorted(rows)))
+
+
+def lock_digests(directory: Path) -> dict[str, str]:
+    """Name -> sha256 of the lock and environment files that lie in *directory*."""
+    names = sorted({path for pattern in _LOCKS for path in _matching(directory, pattern)})
+    return {path.name: digest_file(path) for path in names[:_MOST_LOCKS]}
+
+
+def _matching(directory: Path, pattern: str) -> Iterator[Path]:
+    try:
+        yield from (
+            path
+            for path in directory.glob(pattern)
+            if path.is_file() and os.access(path, os.R_OK) and path.stat().st_size <= _LOCK_BYTES
+        )
+    except OSError:
+        return
+
+
+def conda_environment(prefix: Path | None = None) -> dict[str, Any] | None:
+    """Name, channels and packages of the conda environment around this interpreter; None outside of one."""
+    named = os.environ.get("CONDA_PREFIX")
+    prefixes = [prefix] if prefix else [Path(sys.prefix), *([Path(named)] if named else [])]
+    folder = next((path / "conda-meta" for path in prefixes if (path / "conda-meta").is_dir()), None)
+    if folder is None:
+        return None
+    packages = {}
+    for path in sorted(folder.glob("*.json")):
+        try:
+            row = json.loads(path.read_text(encoding="utf-8"))
+            packages[str(row["name"])] = {
+                "version": str(row["version"]),
+                "build": str(row.get("build") or row.get("build_string") or ""),
+                "channel": _channel(str(row.get("channel") or "")),
+                "sha256": row.get("sha256"),
+            }
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            packages[path.stem] = {"version": "unreadable", "build": "", "channel": "", "sha256": None}
+    return {"name": folder.parent.name, "packages": packages}
+
+
+def _channel(address: str) -> str:
+    """A channel without user-info and without the token that private ones carry in their path."""
+    return redact_text(re.sub(r"/t/[^/]+/", "/t/[redacted:conda-token]/", without_user(address)))

@@ -1,0 +1,1 @@
+"""What a text says of itself that matters to whoever uses it."""

@@ -1,0 +1,139 @@
+"""`codex-ml sweep`: grid and sampled, interrupted and gone on with, local and through submitit."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.needs("train", "report", "sweep")
+#: A run of a second, once data and tokenizer are there.
+SMALL = (
+    "experiment=tiny",
+    "train.steps=4",
+    "eval.every=4",
+    "eval.tasks=[lm]",
+    "eval.max_rows=8",
+    "train.log_every=2",
+)
+SHORT = (*SMALL, "train.schedule.warmup_steps=1", "sample.prompts=[x]", "sample.max_tokens=1")
+
+
+@pytest.fixture
+def home(trained: Path, tmp_path: Path) -> Path:
+    """A workspace with tokenizer and data alone."""
+    home = tmp_path / "home"
+    shutil.copytree(trained / ".codex" / "store", home / ".codex" / "store")
+    return home
+
+
+def metric(home: Path, run: str) -> float:
+    record = json.loads((home / "runs" / run / "run.json").read_text(encoding="utf-8"))
+    return float(record["result"]["metrics"]["loss"])
+
+
+def test_a_grid_ranks_ordinary_runs_names_a_failed_one_and_tries_only_that_again(home: Path, cli) -> None:
+    words = ("sweep", *SHORT, "name=heads", "model.heads=4,3", "--jobs", "2", "--json")
+    done = cli(home, *words)
+    assert done.code == 1
+    good, bad = done.json["trials"]
+    assert (good["run"], good["state"], good["words"]) == ("heads-000", "finished", ["model.heads=4"])
+    assert good["value"] == metric(home, "heads-000")
+    assert bad["state"] == "failed" and "trial-001.log" in bad["fault"]
+    assert "heads" in (home / "sweeps" / "heads" / "trial-001.log").read_text(encoding="utf-8")
+    page = Path(done.json["page"]).read_text(encoding="utf-8")
+    assert page.count("<svg") >= 3 and "heads-001" in page and "<script" not in page
+    record = json.loads((home / "runs" / "heads-000" / "run.json").read_text(encoding="utf-8"))
+    assert record["resolved"]["threads"] == 1  # two at a time share two cores
+    assert cli(home, "verify", "heads-000", "--json").code == 0
+    before = (home / "runs" / "heads-000" / "run.json").stat().st_mtime_ns
+    again = cli(home, *words)
+    assert again.code == 1 and again.json["trials"][0] == good
+    assert (home / "runs" / "heads-000" / "run.json").stat().st_mtime_ns == before
+    shown = cli(home, "sweep", "name=heads", "--show", "--json")
+    assert (shown.code, shown.json["trials"][0], shown.json["page"]) == (1, good, None)
+    with (home / "sweeps" / "heads" / ".lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        busy = cli(home, *words)
+    assert (busy.code, busy.json["error"]["code"]) == (2, "sweep.locked")
+    other = cli(home, "sweep", *SHORT, "name=heads", "model.heads=4,2", "--json")
+    assert (other.code, other.json["error"]["code"]) == (2, "sweep.identity")
+
+
+def test_an_interrupted_sweep_saves_its_trial_and_goes_on_with_it(home: Path, cli, tmp_path) -> None:
+    words = ["sweep", *SHORT, "train.steps=4000", "train.lr=choice(1e-3)", "name=stopped", "--json"]
+    env = {**os.environ, "CODEX_HOME": str(home), "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen([sys.executable, "-m", "codex_ml", *words], env=env, cwd=tmp_path) as sweeping:
+        while not (home / "runs" / "stopped-000" / "journal.jsonl").exists():
+            assert sweeping.poll() is None
+            time.sleep(0.05)
+        sweeping.send_signal(signal.SIGTERM)
+        assert sweeping.wait(timeout=60) == 75
+    stored = json.loads((home / "sweeps" / "stopped" / "sweep.json").read_text(encoding="utf-8"))
+    assert [row["state"] for row in stored["trials"]] == ["interrupted"]
+    assert any((home / "runs" / "stopped-000" / "checkpoints").glob("step-*"))
+
+
+def test_a_job_runs_through_submitit_and_its_exit_code_and_words_come_back(home: Path) -> None:
+    # submitit's own local cluster stands in for SLURM, which is not here: same executor, same job files.
+    script = (
+        "from pathlib import Path\n"
+        "from codex_ml.pipeline.sweep.launch import Job, Submitted\n"
+        f"home = Path({str(home)!r})\n"
+        "runs = Submitted(home / 'jobs', cluster='local', parameters={'timeout_min': '5'})\n"
+        "raise SystemExit(runs.run(Job(('experiment=tiny', 'train.lrr=1'), None, home, home / 'job.log')))\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    assert ran.returncode == 2, ran.stderr
+    assert "train.lrr" in (home / "job.log").read_text(encoding="utf-8")
+    assert any((home / "jobs").iterdir())
+
+
+def test_a_cancelled_job_is_an_interrupted_trial(home: Path) -> None:
+    script = (
+        "import threading, time\n"
+        "from pathlib import Path\n"
+        "from codex_ml.pipeline.sweep.launch import Job, Submitted\n"
+        f"home = Path({str(home)!r})\n"
+        "runs = Submitted(home / 'jobs', cluster='local', parameters={'timeout_min': '5'})\n"
+        "threading.Timer(2.0, runs.stop).start()\n"
+        "words = ('experiment=tiny', 'train.steps=100000', 'name=long')\n"
+        "raise SystemExit(runs.run(Job(words, None, home, home / 'job.log')))\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    assert ran.returncode == 75, ran.stderr
+    assert "did not end by itself" in (home / "job.log").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("name=x",), "sweep.nothing"),
+        (("name=x", "train.lr=interval(1e-4,1e-2)"), "sweep.interval"),
+        (("name=x", "train.lrr=1,2"), "config.unknown-key"),
+        (("name=x", "--show"), "sweep.missing"),
+        (("--show",), "usage"),
+        (("name=x", "train.lr=1,2", "--space", "nowhere.yaml"), "sweep.space"),
+        (("name=x", "train.lr=1,2", "--launcher", "slurm", "--slurm", "a"), "usage"),
+    ],
+)
+def test_what_is_no_sweep_is_refused_before_anything_runs(words, code: str, home: Path, cli) -> None:
+    done = cli(home, "sweep", "experiment=tiny", *words, "--json")
+    assert (done.code, done.json["error"]["code"]) == (2, code)
+    assert not (home / "runs").exists()
+
+
+def test_the_sample_space_is_one_that_composes(home: Path) -> None:
+    from codex_ml.pipeline.sweep.start import prepare
+
+    example = Path(__file__).parents[2] / "examples" / "sweep.yaml"
+    asked, dimensions = prepare((), config_dir=None, space=example, metric="loss", trials=6, jobs=1)
+    assert asked.name == "lr-and-width" and len(dimensions) == 3
