@@ -236,7 +236,7 @@ def test_an_adapter_that_learned_nothing_is_no_export(home: Path, monkeypatch: p
 
 
 def test_documents_are_learned_by_a_pretrained_model_too(home: Path) -> None:
-    from codex_ml.pipeline.prepare_stage import kept_lines
+    from codex_ml.pipeline.kept import kept_lines
     from corpora import write_packages
 
     code = write_packages(home / "code", packages=8, modules=2)

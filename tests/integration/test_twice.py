@@ -19,6 +19,7 @@ COMMANDS = (
     "tokenizer train experiment=tiny",
     "data prepare experiment=tiny",
     "data stats experiment=tiny",
+    "data inspect experiment=tiny --row 3",
     "tokenizer eval experiment=tiny",
     "train experiment=tiny name=again train.steps=6 eval.every=3 checkpoint.every=6",
     "pipeline run experiment=tiny name=whole train.steps=6 eval.every=3 checkpoint.every=6",
@@ -28,6 +29,15 @@ COMMANDS = (
     "checkpoint digest whole",
     "model inspect {home}/runs/tiny/export",
     "model import {home}/runs/tiny/export --out {home}/imported",
+    "lineage whole",
+    "lineage whole --step 3",
+    "lineage --document json/decoder.py",
+    "attest verify whole",
+    "verify whole",
+    "runs ls",
+    "runs best --metric loss",
+    "runs plot whole",
+    "sweep experiment=tiny seed=1,2 --dry-run",
 )
 #: What may differ between two calls, by the name of the field.
 VOLATILE = frozenset(

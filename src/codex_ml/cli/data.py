@@ -93,10 +93,13 @@ def inspect(
     from codex_ml.cli import samples
     from codex_ml.data.inspect import inspect_row
     from codex_ml.data.sft.prepare import SamplesRef
+    from codex_ml.pipeline.kept import kept_lines
 
     dataset = _dataset(invocation, overrides, config_dir)
     if isinstance(dataset, SamplesRef):
         colour = sys.stdout.isatty() and not invocation.as_json
+        for line in kept_lines(dataset):
+            invocation.reporter().say(line)
         invocation.emit(*samples.row(dataset, split=split, row=row, tokens=tokens, colour=colour))
         return
     view = inspect_row(dataset, split=split, row=row)

@@ -327,7 +327,7 @@ def test_samples_of_one_prompt_fill_one_split_and_the_error_says_so(prepare: Any
 
 
 def test_what_was_kept_and_left_out_is_said(kit: Any, prepare: Any, tmp_path: Path) -> None:
-    from codex_ml.pipeline.prepare_stage import kept_lines
+    from codex_ml.pipeline.kept import kept_lines
 
     records = [*kit.chats(20), *kit.chats(2), {"messages": turns("hi", "y" * 5000)}]
     (line,) = kept_lines(prepare(records, max_bytes=4000, overlong="drop"))
