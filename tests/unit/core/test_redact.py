@@ -14,11 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import codex_ml
 from codex_ml.core.redact import redact_text, redact_value
 from codex_ml.core.secret_keys import judge_key, looks_random
 from planted import HARMLESS, PLANTED, PRIVATE_KEY, UNDER_KEYS, Planted, draw
 
-ROOT = Path(__file__).parents[3]
+PACKAGE = Path(codex_ml.__file__).parent
 
 
 def encoded(text: str) -> list[str]:
@@ -67,7 +68,7 @@ def test_at_most_one_in_a_hundred_harmless_keys_is_redacted() -> None:
 def test_the_source_of_the_project_holds_nothing_to_redact() -> None:
     # Code about secrets and keys reads like them: `private_key: Path`, `secret = key.private_bytes(…)`.
     about = re.compile(r"secret|redact|sign|attest")
-    files = sorted((ROOT / "src" / "codex_ml").rglob("*.py"))[::6]
+    files = sorted(PACKAGE.rglob("*.py"))[::6]
     for file in (file for file in files if not about.search(file.name)):
         text = file.read_text(encoding="utf-8")
         assert redact_text(text) == text, file
@@ -278,11 +279,7 @@ def test_random_strings_are_told_from_names() -> None:
 
 def test_a_difference_of_git_keeps_its_lines() -> None:
     # Code that is not about secrets: in what is, a parameter `private_key: Path` looks like one.
-    files = [
-        path
-        for part in ("data", "training", "modeling")
-        for path in (ROOT / "src/codex_ml" / part).rglob("*.py")
-    ]
+    files = [path for part in ("data", "training", "modeling") for path in (PACKAGE / part).rglob("*.py")]
     lines = [line for path in sorted(files) for line in path.read_text(encoding="utf-8").splitlines()]
     text = "diff --git a/x.py b/x.py\n" + "".join(f"+{line}\n" for line in lines)
     redacted = redact_text(text)
