@@ -11,11 +11,12 @@ import fcntl
 import json
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from codex_ml.core.digest import canonical_json, digest_file, digest_json
 from codex_ml.errors import CodexError, IntegrityError, StorageError
@@ -64,20 +65,6 @@ def storage_error(error: OSError, path: Path) -> StorageError:
         got=error.strerror or str(error),
         next_step="check the file system and run the same command again",
     )
-
-
-@contextmanager
-def alone(path: Path, *, error: CodexError) -> Iterator[None]:
-    """Hold the lock file *path* for the block; raises *error* when another process holds it."""
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        stream = path.open("a")
-    with stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise error from None
-        yield
 
 
 @contextmanager
@@ -251,14 +238,31 @@ def _damaged(directory: Path, reason: str) -> IntegrityError:
 
 
 @contextmanager
-def exclusive(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock on the lock file *path*, waiting for another holder.
+def exclusive(path: Path, *, taken: CodexError | None = None, patience: float = 0.0) -> Iterator[None]:
+    """Hold an exclusive lock on the lock file *path*.
 
-    The kernel drops the lock with the process, so a kill leaves no stale lock.
+    Waits for another holder, or with *taken* for at most *patience* seconds, and raises that error. The
+    kernel drops the lock with the process, so a kill leaves no stale lock.
     """
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         stream = path.open("a")
     with stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
+        if taken is None:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        else:
+            _lock_within(stream, patience, taken)
         yield
+
+
+def _lock_within(stream: IO[str], patience: float, taken: CodexError) -> None:
+    last = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= last:
+                raise taken from None
+            time.sleep(0.01)
+        else:
+            return

@@ -8,6 +8,7 @@ SplitMix64 round function, walked along its cycle until it falls below N.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -31,27 +32,27 @@ _GOLDEN, _MIX_A, _MIX_B = (
 
 def permute(positions: NDArray[np.integer[Any]], *, seed: int, size: int) -> NDArray[np.int64]:
     """Where a random permutation of ``range(size)`` sends each position; all of them below *size*."""
-    values = np.asarray(positions, dtype=np.int64)
-    if size < 1 or (values.size and not (values.min() >= 0 and values.max() < size)):
-        raise ValueError(f"positions must lie in 0..{size - 1}")
-    half, keys = _key_schedule(seed, size)
-    out = _network(values.astype(np.uint64), half=half, keys=keys)
-    # Cycle walking: what falls outside goes on along its cycle, which leads back inside.
-    while (outside := np.flatnonzero(out >= np.uint64(size))).size:
-        out[outside] = _network(out[outside], half=half, keys=keys)
-    return out.astype(np.int64)
+    return _walk(_network, positions, seed=seed, size=size)
 
 
 def unpermute(values: NDArray[np.integer[Any]], *, seed: int, size: int) -> NDArray[np.int64]:
     """The positions that `permute` sends to *values*: its inverse."""
-    out = np.asarray(values, dtype=np.int64)
-    if size < 1 or (out.size and not (out.min() >= 0 and out.max() < size)):
-        raise ValueError(f"values must lie in 0..{size - 1}")
-    half, keys = _key_schedule(seed, size)
-    back = _network_back(out.astype(np.uint64), half=half, keys=keys)
-    while (outside := np.flatnonzero(back >= np.uint64(size))).size:
-        back[outside] = _network_back(back[outside], half=half, keys=keys)
-    return back.astype(np.int64)
+    return _walk(_network_back, values, seed=seed, size=size)
+
+
+def _walk(
+    network: Callable[..., NDArray[np.uint64]], start: NDArray[np.integer[Any]], *, seed: int, size: int
+) -> NDArray[np.int64]:
+    """Cycle walking: what *network* sends outside ``range(size)`` goes on along its cycle, back inside."""
+    values = np.asarray(start, dtype=np.int64)
+    if size < 1 or (values.size and not (values.min() >= 0 and values.max() < size)):
+        raise ValueError(f"positions must lie in 0..{size - 1}")
+    half = max(_MIN_HALF_BITS, (max(size - 1, 1).bit_length() + 1) // 2)
+    keys = [np.uint64(draw_seed(seed, "data.order.round", index)) for index in range(_ROUNDS)]
+    out = network(values.astype(np.uint64), half=half, keys=keys)
+    while (outside := np.flatnonzero(out >= np.uint64(size))).size:
+        out[outside] = network(out[outside], half=half, keys=keys)
+    return out.astype(np.int64)
 
 
 def steps_of(
@@ -93,12 +94,6 @@ def batch_rows(step: int, *, seed: int, rows: int, batch_size: int) -> NDArray[n
 def rows_digest(rows: NDArray[np.integer[Any]]) -> str:
     """sha256 over row numbers, as the journal of a run holds it for each step."""
     return hashlib.sha256(rows.astype("<i8").tobytes()).hexdigest()
-
-
-def _key_schedule(seed: int, size: int) -> tuple[int, list[np.uint64]]:
-    """Bits of a half, and the key of each round."""
-    half = max(_MIN_HALF_BITS, (max(size - 1, 1).bit_length() + 1) // 2)
-    return half, [np.uint64(draw_seed(seed, "data.order.round", index)) for index in range(_ROUNDS)]
 
 
 def _network(values: NDArray[np.uint64], *, half: int, keys: list[np.uint64]) -> NDArray[np.uint64]:

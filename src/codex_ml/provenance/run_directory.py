@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from codex_ml.core.digest import digest_file, digest_json
-from codex_ml.core.publish import fsync_path, make_directory, read_json, write_json, writing
+from codex_ml.core.publish import exclusive, fsync_path, make_directory, read_json, write_json, writing
 from codex_ml.errors import IntegrityError, UsageError, did_you_mean
 
 FORMAT = 1
@@ -161,27 +161,13 @@ class RunDirectory:
         """Be the only writer of this run; raises UsageError when another process is."""
         with writing(self.path):
             make_directory(self.path)
-            stream = (self.path / ".lock").open("a")
-        with stream:
-            self._take(stream)
+        taken = UsageError(
+            f"another process is working on the run '{self.name}'",
+            code="run.locked",
+            next_step="wait for it, or choose another name=…",
+        )
+        with exclusive(self.path / ".lock", taken=taken, patience=_LOOKING):
             yield
-
-    def _take(self, stream: IO[str]) -> None:
-        """Lock, or raise UsageError; who only looks whether the run is at work holds it for an instant."""
-        last = time.monotonic() + _LOOKING
-        while True:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                if time.monotonic() < last:
-                    time.sleep(0.01)
-                    continue
-                raise UsageError(
-                    f"another process is working on the run '{self.name}'",
-                    code="run.locked",
-                    next_step="wait for it, or choose another name=…",
-                ) from error
-            return
 
     def archive(self) -> Path | None:
         """Move an existing run aside (``--fresh``); returns where it went."""

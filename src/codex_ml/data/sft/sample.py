@@ -54,8 +54,8 @@ class Sample:
         if self.plain is not None:
             yield from self.plain
         for message in self.messages:
-            yield from _strings(message.record())
-        yield from _strings(self.tools)
+            yield from strings_in(message.record())
+        yield from strings_in(self.tools)
 
     @property
     def size(self) -> int:
@@ -84,13 +84,14 @@ class Sample:
         return f"sha256:{digest_json([message.record() for message in asked])}"
 
 
-def _strings(value: Any) -> Iterator[str]:
+def strings_in(value: Any) -> Iterator[str]:
+    """Every text in a JSON value, keys too."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
         for key, part in value.items():
             yield str(key)
-            yield from _strings(part)
+            yield from strings_in(part)
     elif isinstance(value, list | tuple):
         for part in value:
-            yield from _strings(part)
+            yield from strings_in(part)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from codex_ml.data.sft.sample import ASSISTANT, Message, Sample
+from codex_ml.data.sft.sample import ASSISTANT, Message, Sample, strings_in
 from codex_ml.errors import DataError
 
 _THOUGHT = "</think>"
@@ -82,7 +82,7 @@ def _said_by_calls(calls: Any) -> Iterator[str]:
             continue
         if isinstance(name := function.get("name"), str):
             yield name
-        yield from _words(_parsed(function.get("arguments")))
+        yield from strings_in(_parsed(function.get("arguments")))
 
 
 def _parsed(arguments: Any) -> Any:
@@ -93,18 +93,6 @@ def _parsed(arguments: Any) -> Any:
         return json.loads(arguments)
     except (ValueError, RecursionError):
         return arguments
-
-
-def _words(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for key, part in value.items():
-            yield str(key)
-            yield from _words(part)
-    elif isinstance(value, list):
-        for part in value:
-            yield from _words(part)
 
 
 def _dropped(number: int, message: Message, said: str, *, place: str, of: str) -> DataError:
