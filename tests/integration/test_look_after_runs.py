@@ -189,3 +189,52 @@ def test_a_run_in_progress_is_not_called_bad(copy, cli) -> None:
         fcntl.flock(stream, fcntl.LOCK_EX)
         done = cli(copy, "verify", "tiny", "--json")
     assert (done.code, done.json["error"]["code"]) == (2, "run.locked")
+
+
+def test_another_library_is_named_and_keeps_the_run_from_going_on_unless_accepted(
+    copy, cli
+) -> None:
+    from importlib.metadata import version
+
+    from codex_ml.core.digest import digest_json
+    from codex_ml.provenance.run_directory import RunDirectory
+
+    directory = RunDirectory(copy / "runs" / "tiny")
+    record = directory.read()
+    key = "inputs.libraries.numpy"
+    assert record["identity"][key].split()[0] == version("numpy")
+    # As if the run had been made with another numpy.
+    record["inputs"]["libraries.numpy"] = record["identity"][key] = "1.0.0 0123456789abcdef"
+    record["identity_sha256"] = digest_json(record["identity"])
+    directory.write(record)
+    done = cli(copy, "verify", "tiny", "--json")
+    assert done.code == 0
+    notes = {check["what"]: check["note"] for check in done.json["checks"] if check["note"]}
+    assert notes["library numpy"].startswith("another one is installed: 1.0.0 ")
+    again = cli(copy, "train", "experiment=tiny", "--json")
+    assert (again.code, again.json["error"]["code"]) == (2, "run.identity")
+    assert key in again.json["error"]["got"]
+    assert cli(copy, "train", "experiment=tiny", "--accept-change", key, "--json").code == 0
+
+
+def test_a_run_of_an_earlier_version_lacks_keys_that_came_since_and_is_read_all_the_same(copy, cli) -> None:
+    from codex_ml.provenance.run_directory import RunDirectory
+
+    directory = RunDirectory(copy / "runs" / "tiny")
+    record = directory.read()
+    record["config"]["tracking"] = {"sinks": ["ndjson", "csv"]}
+    directory.write(record)
+    assert cli(copy, "generate", "tiny", "--prompt", "x", "--max-tokens", "1", "--json").code == 0
+    del record["config"]["train"]["lr"]  # what can change a run is never made up
+    directory.write(record)
+    done = cli(copy, "generate", "tiny", "--prompt", "x", "--json")
+    assert (done.code, done.json["error"]["code"]) == (2, "config.missing")
+
+
+def test_figures_written_elsewhere_begin_with_the_facts_of_their_run(copy, cli, tmp_path) -> None:
+    record = json.loads((copy / "runs" / "tiny" / "run.json").read_text(encoding="utf-8"))
+    for target in ("tiny", str(copy / "runs" / "tiny" / "export")):
+        out = tmp_path / Path(target).name
+        assert cli(copy, "eval", target, "--task", "lm", "--out", str(out), "--json").code == 0
+        first = json.loads((out / "metrics.ndjson").read_text(encoding="utf-8").splitlines()[0])
+        assert (first["phase"], first["facts"]["identity_sha256"]) == ("start", record["identity_sha256"])

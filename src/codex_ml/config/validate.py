@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from codex_ml.config.keys import all_keys, flatten
+from codex_ml.config.keys import all_keys, flatten, to_dict
 from codex_ml.config.schema import RunConfig
 from codex_ml.config.sources import Origin
 from codex_ml.errors import ConfigError, did_you_mean
@@ -30,8 +31,27 @@ def decode(values: Mapping[str, Any], origins: Mapping[str, Origin]) -> RunConfi
 
 
 def decode_saved(values: Mapping[str, Any]) -> RunConfig:
-    """The config of a saved run. Raises ConfigError when this version cannot read it."""
-    return decode(values, {})
+    """The config of a saved run. Raises ConfigError when this version cannot read it.
+
+    A run of an earlier version lacks the keys that came since: those that cannot change a run, and say only
+    how it is kept and shown, are taken from the defaults.
+    """
+    known = flatten(values)
+    lacking = [path for path, item in all_keys().items() if item.role == "operational" and path not in known]
+    return decode(_filled(values, lacking) if lacking else values, {})
+
+
+def _filled(values: Mapping[str, Any], lacking: Sequence[str]) -> dict[str, Any]:
+    from codex_ml.config.compose import compose
+
+    defaults, filled = to_dict(compose((), environ={}).config), copy.deepcopy(dict(values))
+    for path in lacking:
+        *above, name = path.split(".")
+        place, source = filled, defaults
+        for part in above:
+            place, source = place.setdefault(part, {}), source[part]
+        place[name] = source[name]
+    return filled
 
 
 def _refuse_mixed_truth(values: Mapping[str, Any], origins: Mapping[str, Origin]) -> None:

@@ -16,7 +16,7 @@ from codex_ml.evaluation.target import Target, find_target
 from codex_ml.interfaces.reporter import Reporter
 from codex_ml.provenance.determinism import apply_determinism, set_seed
 from codex_ml.provenance.environment import usable_cores
-from codex_ml.tracking.context import TrackerContext
+from codex_ml.tracking.context import TrackerContext, clean_facts
 from codex_ml.tracking.opening import open_files
 
 _NO_LIMIT = 1 << 62
@@ -56,7 +56,8 @@ def evaluate_target(
         reporter=reporter,
     )
     if out is not None:
-        tracker = open_files(TrackerContext(out, target.run_name, resume_step=_NO_LIMIT))
+        context = TrackerContext(out, target.run_name, resume_step=_NO_LIMIT, facts=clean_facts(target.facts))
+        tracker = open_files(context)
         tracker.write(result.records(run_id=target.run_name, step=target.step))
         tracker.close()
     return result, target

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from codex_ml.errors import IntegrityError, UsageError, did_you_mean
 from codex_ml.modeling.decoder import Decoder
 from codex_ml.modeling.pretrained import Pretrained
 from codex_ml.modeling.pretrained_load import load_pretrained
+from codex_ml.provenance.facts import run_facts
 from codex_ml.provenance.run_directory import RunDirectory, list_runs
 from codex_ml.tokenization.hf_tokenizer import HFTokenizerAdapter
 
@@ -32,7 +34,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Target:
-    """Trained weights with everything needed to use them."""
+    """Trained weights with everything needed to use them; *facts* tell the code and data behind them."""
 
     kind: str
     path: Path
@@ -46,6 +48,7 @@ class Target:
     dataset_digest: str
     dtype: str
     base_sha256: str | None
+    facts: Mapping[str, str]
 
     @property
     def pretrained(self) -> bool:
@@ -165,7 +168,7 @@ def _from_checkpoint(path: Path, directory: RunDirectory, *, home: Home, kind: s
         )
     weights = consolidate(checkpoint, home.weights_cache) if checkpoint.sharded else path / MODEL
     place = _Place(kind, path, directory.name, checkpoint.step, weights, tokenizer)
-    return _target(place, record, weights_sha256=checkpoint.weights)
+    return _target(place, record, weights_sha256=checkpoint.weights, facts=run_facts(record))
 
 
 def _from_export(path: Path) -> Target:
@@ -176,7 +179,8 @@ def _from_export(path: Path) -> Target:
             f"{path} is of another export format", code="target.format", got=facts.get("format")
         )
     place = _Place("export", path, str(facts["run"]), int(facts["step"]), path / "model.safetensors", path)
-    return _target(place, facts, weights_sha256=str(facts["weights_sha256"]))
+    digest = str(facts["weights_sha256"])
+    return _target(place, facts, weights_sha256=digest, facts=facts.get("facts") or {})
 
 
 @dataclass(frozen=True)
@@ -191,7 +195,9 @@ class _Place:
     tokenizer: Path
 
 
-def _target(place: _Place, record: dict[str, Any], *, weights_sha256: str) -> Target:
+def _target(
+    place: _Place, record: dict[str, Any], *, weights_sha256: str, facts: Mapping[str, str]
+) -> Target:
     inputs = record["inputs"]
     return Target(
         kind=place.kind,
@@ -206,4 +212,5 @@ def _target(place: _Place, record: dict[str, Any], *, weights_sha256: str) -> Ta
         dataset_digest=str(inputs["dataset"]),
         dtype=str(record["resolved"]["dtype"]),
         base_sha256=inputs.get("base_weights"),
+        facts=facts,
     )

@@ -24,6 +24,7 @@ from codex_ml.provenance.determinism import DeterminismReport, apply_determinism
 from codex_ml.provenance.environment import capture_env, source_digest
 from codex_ml.provenance.facts import run_facts
 from codex_ml.provenance.opening import Asked, begin_segment, grade_of, lowered_since, open_run
+from codex_ml.provenance.packages import libraries
 from codex_ml.provenance.pseudonyms import pseudonyms
 from codex_ml.training.distributed import World, joined
 from codex_ml.training.engines.hf_trainer import run_hf_trainer
@@ -116,6 +117,7 @@ def asked_of(work: Work, resolved: ResolvedRun, report: DeterminismReport, paren
         "vocab_size": work.dataset.tokenizer.vocab_size,
         "code": source_digest(),
         "initial_weights": parent.weights_sha256 if parent else None,
+        **{f"libraries.{name}": text for name, text in libraries(pretrained=work.base is not None).items()},
         **(work.base.inputs(engine=work.config.train.engine) if work.base else {}),
     }
     return Asked(

@@ -16,10 +16,11 @@ from codex_ml.errors import CodexError, IntegrityError, UsageError
 from codex_ml.modeling.pretrained_files import inspect_directory
 from codex_ml.provenance.environment import source_digest
 from codex_ml.provenance.facts import latest_provenance
-from codex_ml.provenance.packages import lock_digests
+from codex_ml.provenance.packages import libraries, lock_digests
 from codex_ml.provenance.run_directory import OWN_DIGEST, RunDirectory
 from codex_ml.training.journal import journal_heads
 
+_LIBRARY = "libraries."
 MODEL_DIGEST = "weights_sha256"
 
 
@@ -106,10 +107,18 @@ def _base(record: dict[str, Any]) -> Iterator[Check]:
 
 
 def _around(record: dict[str, Any]) -> Iterator[Check]:
-    """Code and lock files of this place that are not those of the run: told, for nothing of it is damaged."""
+    """Code, libraries and lock files of this place that are not the run's: told, for nothing is damaged."""
     code = record["inputs"]["code"]
     if (here := source_digest()) != code:
         yield Check("code", note=f"the installed codex_ml is other code: {code[:12]} -> {here[:12]}")
+    then = {key: text for key, text in record["inputs"].items() if key.startswith(_LIBRARY)}
+    now = libraries(pretrained=record["inputs"].get("base_weights") is not None) if then else {}
+    for key, text in then.items():
+        name = key.removeprefix(_LIBRARY)
+        if now.get(name) != text:
+            yield Check(
+                f"library {name}", note=f"another one is installed: {text} -> {now.get(name, 'none')}"
+            )
     locks = (latest_provenance(record).get("environment") or {}).get("locks") or {}
     for name, digest in lock_digests(Path.cwd()).items():
         if locks.get(name) not in (None, digest):

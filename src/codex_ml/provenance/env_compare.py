@@ -9,12 +9,12 @@ from typing import Any, Literal
 
 from codex_ml.config.keys import flatten
 from codex_ml.provenance.environment import is_of_the_moment
+from codex_ml.provenance.packages import COMPUTING, COMPUTING_PRETRAINED
 
 #: bits: may change a result. recorded: is written down and computes nothing. moment: differs at each start.
 Effect = Literal["bits", "recorded", "moment"]
-_COMPUTING = (
-    "torch|numpy|triton|transformers|tokenizers|tiktoken|sentencepiece|safetensors|peft|accelerate|bitsandbytes|"
-    "nvidia-[a-z0-9-]+|intel-openmp|mkl|pyarrow"
+_COMPUTING = "|".join(
+    (*COMPUTING, *COMPUTING_PRETRAINED, "safetensors", "nvidia-[a-z0-9-]+", "intel-openmp", "mkl", "pyarrow")
 )
 _BITS = re.compile(
     rf"packages\.(?:{_COMPUTING})(?:\.(?:version|record_sha256))?|"
@@ -45,7 +45,7 @@ class EnvDifference:
 
 def compare_environments(left: Mapping[str, Any], right: Mapping[str, Any]) -> list[EnvDifference]:
     """Every fact that differs: first what can change a bit, last what differs at each start."""
-    a, b = flatten(left), flatten(right)
+    a, b = flatten(_named(left, right)), flatten(_named(right, left))
     found = [
         EnvDifference(key, a.get(key), b.get(key), _effect(key))
         for key in sorted({*a, *b})
@@ -53,6 +53,16 @@ def compare_environments(left: Mapping[str, Any], right: Mapping[str, Any]) -> l
     ]
     order = ("bits", "recorded", "moment")
     return sorted(found, key=lambda row: (order.index(row.effect), row.key))
+
+
+def _named(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """*one* with a package that *other* lacks as its version alone: that it is there says all."""
+    packages, theirs = one.get("packages") or {}, other.get("packages") or {}
+    short = {
+        name: row["version"] if name not in theirs and isinstance(row, Mapping) else row
+        for name, row in packages.items()
+    }
+    return {**one, "packages": short}
 
 
 def _effect(key: str) -> Effect:

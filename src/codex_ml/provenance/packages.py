@@ -23,6 +23,9 @@ _LOCKS = (
     "pylock*.toml",
     "environment*.y*ml",
 )
+#: Packages whose contents can change a bit of a run; the rest only of one on a pretrained model.
+COMPUTING = ("numpy", "tiktoken", "tokenizers", "torch", "triton")
+COMPUTING_PRETRAINED = ("accelerate", "bitsandbytes", "peft", "sentencepiece", "transformers")
 _MOST_LOCKS, _LOCK_BYTES = 20, 1 << 24
 #: Rows of RECORD that tell how and where something was installed, not what.
 _OF_THIS_PLACE = (
@@ -46,6 +49,21 @@ def distributions() -> dict[str, dict[str, Any]]:
         if name and name not in found:  # the first on the path is the one that is imported
             found[name] = {"version": dist.version, **_origin(dist), "record_sha256": _contents(dist)}
     return dict(sorted(found.items(), key=lambda row: row[0].lower()))
+
+
+def libraries(*, pretrained: bool) -> dict[str, str]:
+    """Name -> version and content digest of the installed packages that a run computes with.
+
+    Part of a run's identity: what a lock file pins, by what was installed and not by the file.
+    """
+    found = {}
+    for name in (*COMPUTING, *(COMPUTING_PRETRAINED if pretrained else ())):
+        try:
+            dist = metadata.distribution(name)
+        except metadata.PackageNotFoundError:
+            continue
+        found[name] = f"{dist.version} {(_contents(dist) or 'unknown')[:16]}"
+    return found
 
 
 def _origin(dist: metadata.Distribution) -> dict[str, Any]:

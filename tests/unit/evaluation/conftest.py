@@ -31,7 +31,7 @@ def make_run(home: Home, prepared: DatasetRef, config_of, decoder_of) -> Callabl
         directory = RunDirectory(home.run(name))
         asked = Asked(
             config=config_of("model.context=32", "tokenizer.vocab_size=300", "eval.batch_size=4"),
-            resolved={"dtype": "float32", "device": "cpu"},
+            resolved={"dtype": "float32", "device": "cpu", "grade": "bitwise"},
             inputs={
                 "dataset": prepared.digest,
                 "tokenizer": prepared.tokenizer.digest,
