@@ -120,6 +120,7 @@ def test_a_cancelled_job_is_an_interrupted_trial(home: Path) -> None:
         (("name=x",), "sweep.nothing"),
         (("name=x", "train.lr=interval(1e-4,1e-2)"), "sweep.interval"),
         (("name=x", "train.lrr=1,2"), "config.unknown-key"),
+        (("name=x", "train.lr=1,2", "train.lr=3,4"), "sweep.twice"),
         (("name=x", "--show"), "sweep.missing"),
         (("--show",), "usage"),
         (("name=x", "train.lr=1,2", "--space", "nowhere.yaml"), "sweep.space"),

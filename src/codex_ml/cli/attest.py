@@ -59,7 +59,9 @@ def verify(invocation: Invocation, run: str, public_key: Path | None) -> int:
         f"{'FAULT' if check.fault else 'ok':<6}{check.what}  {check.fault or check.note or ''}".rstrip()
         for check in checks
     ]
-    end = f"{len(faults)} of {len(checks)} do not hold" if faults else f"all {len(checks)} hold"
+    unsigned = "; no signature was looked at (--key PUBLIC)" if public_key is None else ""
+    looked = [check for check in checks if check.note is None]
+    end = f"{len(faults)} of {len(looked)} do not hold" if faults else f"all {len(looked)} hold{unsigned}"
     rows = [check.as_dict() for check in checks]
     invocation.emit({"run": directory.name, "checks": rows, "ok": not faults}, "\n".join([*lines, end]))
     return 3 if faults else 0

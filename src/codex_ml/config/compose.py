@@ -189,7 +189,15 @@ def dimension_of(word: str) -> Dimension | None:
     if isinstance(value, IntervalSweep):
         known = all_keys().get(override.key_or_group)
         whole = known is not None and known.type is int  # the grammar reads the ends as floats
-        return Interval(key, float(value.start or 0), float(value.end or 0), whole, "log" in value.tags)
+        low, high, log = float(value.start or 0), float(value.end or 0), "log" in value.tags
+        if not low < high or (log and low <= 0):
+            raise ConfigError(
+                f"'{word}' is no interval",
+                code="sweep.interval",
+                got=f"{low:g} to {high:g}",
+                wanted="the lower end first" + (", above 0 for a logarithm" if log else ""),
+            )
+        return Interval(key, low, high, whole, log)
     return Choice(key, tuple(override.sweep_string_iterator()))
 
 

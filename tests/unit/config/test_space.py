@@ -41,6 +41,13 @@ def test_a_grid_refuses_an_interval_and_says_what_to_do() -> None:
     assert caught.value.code == "sweep.interval" and "--trials" in str(caught.value)
 
 
+@pytest.mark.parametrize("text", ["interval(2,1)", "interval(1,1)", "tag(log,interval(0,1))"])
+def test_an_interval_must_go_upwards_and_have_a_logarithm_where_one_is_asked(text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        dimension_of(f"train.lr={text}")
+    assert caught.value.code == "sweep.interval"
+
+
 def test_a_word_that_is_no_override_is_refused() -> None:
     with pytest.raises(ConfigError) as caught:
         dimension_of("train.lr=choice(")

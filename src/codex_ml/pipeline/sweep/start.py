@@ -11,7 +11,7 @@ import yaml
 from codex_ml.config.compose import compose, dimension_of
 from codex_ml.config.space import Choice, Dimension
 from codex_ml.core.paths import Home
-from codex_ml.core.publish import alone
+from codex_ml.core.publish import exclusive
 from codex_ml.errors import ConfigError, UsageError
 from codex_ml.interfaces.reporter import Reporter
 from codex_ml.metrics.functions import HIGHER_IS_BETTER
@@ -45,6 +45,11 @@ def prepare(
             code="sweep.nothing",
             wanted="an override with several values",
             next_step="as in train.lr=1e-3,3e-4 or seed=range(0,3)",
+        )
+    twice = [d.key for d in dimensions if sum(d.key == other.key for other in dimensions) > 1]
+    if twice:
+        raise ConfigError(
+            f"{twice[0]} is varied twice", code="sweep.twice", next_step="give all its values at once"
         )
     first = [d.word(d.values[0]) if isinstance(d, Choice) else d.word(d.low) for d in dimensions]
     named = [word for word in words if word.startswith("name=")]
@@ -107,7 +112,7 @@ def start(
         code="sweep.locked",
         next_step="wait for it, or choose another name=…",
     )
-    with alone(home.sweep(asked.name) / ".lock", error=taken):
+    with exclusive(home.sweep(asked.name) / ".lock", taken=taken):
         record = Record.open(home, asked)
         search = _search(asked, dimensions, record)
         runs: Launcher = Local()
