@@ -191,9 +191,7 @@ def test_a_run_in_progress_is_not_called_bad(copy, cli) -> None:
     assert (done.code, done.json["error"]["code"]) == (2, "run.locked")
 
 
-def test_another_library_is_named_and_keeps_the_run_from_going_on_unless_accepted(
-    copy, cli
-) -> None:
+def test_another_library_is_named_and_keeps_the_run_from_going_on_unless_accepted(copy, cli) -> None:
     from importlib.metadata import version
 
     from codex_ml.core.digest import digest_json

@@ -11,6 +11,8 @@ from typing import Literal
 import numpy as np
 import torch
 
+from codex_ml.provenance.environment import SET_BY_US
+
 Grade = Literal["bitwise", "elastic", "statistical"]
 #: Variables that give up equal bits when set to these values.
 _LOWERING = {
@@ -56,8 +58,8 @@ def apply_determinism(*, mode: str, threads: int, compile_cache: Path | None) ->
     if mode == "fast":
         torch.use_deterministic_algorithms(False)
         return DeterminismReport("statistical", ("runtime.determinism=fast",))
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    os.environ.setdefault("TORCHINDUCTOR_DETERMINISTIC", "1")
+    for name, value in SET_BY_US.items():
+        os.environ.setdefault(name, value)
     torch.use_deterministic_algorithms(True, warn_only=False)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.deterministic = True

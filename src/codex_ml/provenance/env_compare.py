@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from codex_ml.config.keys import flatten
-from codex_ml.provenance.environment import is_of_the_moment
+from codex_ml.provenance.environment import SET_BY_US, is_of_the_moment
 from codex_ml.provenance.packages import COMPUTING, COMPUTING_PRETRAINED
 
 #: bits: may change a result. recorded: is written down and computes nothing. moment: differs at each start.
@@ -47,12 +47,18 @@ def compare_environments(left: Mapping[str, Any], right: Mapping[str, Any]) -> l
     """Every fact that differs: first what can change a bit, last what differs at each start."""
     a, b = flatten(_named(left, right)), flatten(_named(right, left))
     found = [
-        EnvDifference(key, a.get(key), b.get(key), _effect(key))
+        EnvDifference(key, a.get(key), b.get(key), "moment" if _is_ours(key, a, b) else _effect(key))
         for key in sorted({*a, *b})
         if a.get(key) != b.get(key)
     ]
     order = ("bits", "recorded", "moment")
     return sorted(found, key=lambda row: (order.index(row.effect), row.key))
+
+
+def _is_ours(key: str, a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
+    """Whether a variable is set on one side by a run of ours, and on the other no run has begun yet."""
+    ours = SET_BY_US.get(key.removeprefix("variables.recorded."))
+    return ours is not None and {a.get(key), b.get(key)} == {None, ours}
 
 
 def _named(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:

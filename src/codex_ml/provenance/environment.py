@@ -41,6 +41,8 @@ ALLOWED_VARIABLES = re.compile(
     r"MALLOC_\w+|LANG|LC_ALL|TZ|(?:WORLD_SIZE|LOCAL_WORLD_SIZE)|"
     r"SLURM_(?:JOB_ID|ARRAY_TASK_ID|NTASKS|NNODES|CPUS_PER_TASK|GPUS_PER_NODE|JOB_PARTITION)"
 )
+#: Variables that a deterministic run sets where they are not set; without one the value is this.
+SET_BY_US = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8", "TORCHINDUCTOR_DETERMINISTIC": "1"}
 #: What a start says of its moment, place or call rather than of its environment, by flat key.
 _OF_THE_MOMENT = re.compile(
     r"moment\..*|host|user|python\.executable|torch\.(?:threads|interop_threads)|"

@@ -238,3 +238,23 @@ def test_words_that_contain_a_name_stay(someone: Path) -> None:
     assert names.text(kept) == kept
     assert names.text(f"cp {someone}/x /data/ada.lovelace/y") == f"cp ~/x /data/{names.user}/y"
     assert flatten(names.value({"a": [str(someone)]})) == {"a": ["~"]}
+
+
+def test_what_a_run_sets_itself_and_how_a_new_package_is_told() -> None:
+    def environment(variables: dict[str, str], packages: dict[str, str]) -> dict[str, object]:
+        rows = {
+            name: {"version": text, "origin": "index", "record_sha256": "ab"}
+            for name, text in packages.items()
+        }
+        return {"variables": {"recorded": variables}, "packages": rows}
+
+    run = environment({"CUBLAS_WORKSPACE_CONFIG": ":4096:8", "OMP_NUM_THREADS": "2"}, {"numpy": "2.4.6"})
+    here = environment({"OMP_NUM_THREADS": "1"}, {"numpy": "2.4.6", "rich": "15.0"})
+    found = [(row.key, row.effect) for row in compare_environments(run, here)]
+    assert found == [
+        ("variables.recorded.OMP_NUM_THREADS", "bits"),
+        ("packages.rich", "recorded"),
+        ("variables.recorded.CUBLAS_WORKSPACE_CONFIG", "moment"),
+    ]
+    other = environment({"CUBLAS_WORKSPACE_CONFIG": ":0:0", "OMP_NUM_THREADS": "2"}, {"numpy": "2.4.6"})
+    assert [row.effect for row in compare_environments(run, other)] == ["bits"]
