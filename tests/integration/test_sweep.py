@@ -137,5 +137,8 @@ def test_the_sample_space_is_one_that_composes(home: Path) -> None:
     from codex_ml.pipeline.sweep.start import prepare
 
     example = Path(__file__).parents[2] / "examples" / "sweep.yaml"
-    asked, dimensions = prepare((), config_dir=None, space=example, metric="loss", trials=6, jobs=1)
+    asked, dimensions = prepare(
+        (), config_dir=None, space=example, metric="loss", trials=6, jobs=2, launcher="slurm"
+    )
     assert asked.name == "lr-and-width" and len(dimensions) == 3
+    assert asked.words == ("experiment=tiny",)  # jobs of a cluster do not share this machine's cores

@@ -48,7 +48,7 @@ def command(invocation: Invocation, overrides: tuple[str, ...], **options: Any) 
         path = invocation.home.sweep(_name(overrides)) / "sweep.json"
         return _result(invocation, Record.read(path), page=False)
     asked, dimensions = prepare(
-        overrides, **_only(options, "config_dir", "space", "metric", "trials", "jobs")
+        overrides, **_only(options, "config_dir", "space", "metric", "trials", "jobs", "launcher")
     )
     if options["dry_run"]:
         return _say(invocation, asked, dimensions)
@@ -56,6 +56,7 @@ def command(invocation: Invocation, overrides: tuple[str, ...], **options: Any) 
         asked,
         dimensions,
         home=invocation.home,
+        network_allowed=invocation.network_allowed,
         reporter=invocation.reporter(),
         **_only(options, "config_dir", "jobs", "launcher", "slurm"),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import signal
 import threading
 from collections.abc import Callable
@@ -154,6 +155,13 @@ def test_ranking_knows_the_better_end() -> None:
     record = Record(Path("sweep.json"), asked(), [*trials, Trial(3, "s-3", (), "failed")])
     assert [trial.number for trial in ranked(record, higher=True)] == [1, 2, 0, 3]
     assert [trial.number for trial in ranked(record, higher=False)] == [0, 2, 1, 3]
+
+
+def test_leave_for_the_network_is_passed_on_and_nothing_else_opens_it() -> None:
+    job = Job(("experiment=tiny",), None, Path("home"), Path("log"))
+    assert "--allow-network" not in job.command()
+    assert "--allow-network" in dataclasses.replace(job, network_allowed=True).command()
+    assert job.environment()["CODEX_HOME"] == "home"
 
 
 def test_parameters_of_slurm_are_pairs() -> None:

@@ -27,6 +27,7 @@ class Place:
     home: Home
     config_dir: Path | None
     jobs: int
+    network_allowed: bool = False
 
 
 def run_sweep(record: Record, search: Search, launcher: Launcher, place: Place, reporter: Reporter) -> Record:
@@ -93,14 +94,15 @@ def _run(
     if signals.stop is not None:
         return INTERRUPTED, 0.0
     directory = RunDirectory(place.home.run(trial.run))
-    while (
-        directory.busy() and signals.stop is None
-    ):  # it outlived a sweep that was killed, and ends by itself
+    # A trial may have outlived a sweep that was killed, and ends by itself.
+    while directory.busy() and signals.stop is None:
         time.sleep(0.5)
     started = time.monotonic()
     words = (*record.asked.words, *trial.words, f"name={trial.run}")
     log = record.path.parent / f"trial-{trial.number:03d}.log"
-    code = launcher.run(Job(words, place.config_dir, place.home.root, log))
+    code = launcher.run(
+        Job(words, place.config_dir, place.home.root, log, network_allowed=place.network_allowed)
+    )
     return code, time.monotonic() - started
 
 

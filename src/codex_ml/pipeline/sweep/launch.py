@@ -26,10 +26,16 @@ class Job:
     config_dir: Path | None
     home: Path
     log: Path
+    network_allowed: bool = False
 
     def command(self) -> list[str]:
-        folder = [] if self.config_dir is None else ["--config-dir", str(self.config_dir)]
-        return [sys.executable, "-m", "codex_ml", "pipeline", "run", "--quiet", *folder, *self.words]
+        options = [] if self.config_dir is None else ["--config-dir", str(self.config_dir)]
+        if self.network_allowed:
+            options.append("--allow-network")
+        return [sys.executable, "-m", "codex_ml", "pipeline", "run", "--quiet", *options, *self.words]
+
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "CODEX_HOME": str(self.home)}
 
 
 class Launcher(Protocol):
@@ -47,8 +53,8 @@ class Launcher(Protocol):
 def work(job: Job) -> int:
     """Run *job* in this process's place, for a launcher that has moved there already."""
     with job.log.open("ab") as log:
-        environment = {**os.environ, "CODEX_HOME": str(job.home)}
-        return subprocess.run(job.command(), stdout=log, stderr=log, env=environment, check=False).returncode
+        done = subprocess.run(job.command(), stdout=log, stderr=log, env=job.environment(), check=False)
+        return done.returncode
 
 
 class Local:
@@ -60,14 +66,13 @@ class Local:
         self._stopped = False
 
     def run(self, job: Job) -> int:
-        environment = {**os.environ, "CODEX_HOME": str(job.home)}
         with job.log.open("ab") as log:
             with self._lock:
                 if self._stopped:
                     return INTERRUPTED
                 # A group of its own: Ctrl-C reaches the sweep, which then stops each child once.
                 child = subprocess.Popen(
-                    job.command(), stdout=log, stderr=log, env=environment, start_new_session=True
+                    job.command(), stdout=log, stderr=log, env=job.environment(), start_new_session=True
                 )
                 self._running.add(child)
             try:

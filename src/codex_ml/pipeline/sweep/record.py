@@ -13,7 +13,6 @@ from codex_ml.core.redact import redact_value
 from codex_ml.errors import IntegrityError, UsageError
 
 FORMAT = 1
-STATES = ("waiting", "finished", "failed", "interrupted")
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Trial:
-    """One run of the sweep. *value* is the metric of a finished one."""
+    """One run of the sweep: waiting, finished, failed or interrupted; *value* is that of a finished one."""
 
     number: int
     run: str

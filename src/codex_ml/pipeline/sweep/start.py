@@ -30,6 +30,7 @@ def prepare(
     metric: str,
     trials: int | None,
     jobs: int,
+    launcher: str,
 ) -> tuple[Asked, list[Dimension]]:
     """What is asked, checked by composing the config of a first trial.
 
@@ -55,7 +56,7 @@ def prepare(
     named = [word for word in words if word.startswith("name=")]
     config = compose((*fixed, *first, *named), config_dir=config_dir).config
     # Trials beside each other share the cores; what a trial computes must not depend on how many there are.
-    if jobs > 1 and not any(word.startswith("runtime.threads=") for word in fixed):
+    if launcher == "local" and jobs > 1 and not any(word.startswith("runtime.threads=") for word in fixed):
         fixed = (*fixed, f"runtime.threads={max(1, usable_cores() // jobs)}")
     asked = Asked(
         name=config.name,
@@ -101,6 +102,7 @@ def start(
     jobs: int,
     launcher: str,
     slurm: Sequence[str],
+    network_allowed: bool,
     reporter: Reporter,
 ) -> Record:
     """Run the sweep, or go on with it, as the only process that does.
@@ -118,7 +120,7 @@ def start(
         runs: Launcher = Local()
         if launcher == "slurm":
             runs = Submitted(record.path.parent / "jobs", cluster="slurm", parameters=slurm_parameters(slurm))
-        return run_sweep(record, search, runs, Place(home, config_dir, jobs), reporter)
+        return run_sweep(record, search, runs, Place(home, config_dir, jobs, network_allowed), reporter)
 
 
 def _search(asked: Asked, dimensions: Sequence[Dimension], record: Record) -> Search:
