@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -283,6 +284,37 @@ def test_seeds_and_the_call_are_recorded(place: Place) -> None:
     assert provenance["seeds"] == {"run": seed, "python": seed, "numpy": seed, "torch": seed}
     assert provenance["call"]["argv"][1:3] == ["pipeline", "run"]
     assert any("access_token=[redacted:" in word for word in provenance["call"]["argv"])
+
+
+def test_no_file_of_a_run_says_whose_home_it_was_made_in_and_all_is_found_again(
+    tmp_path: Path, run_cli: Callable[..., Result]
+) -> None:
+    user = tmp_path / "ada.lovelace"
+    corpus(user / "code")
+    options: dict[str, Any] = {
+        "cwd": user,
+        "env": {"HOME": str(user), "CODEX_HOME": str(user / "work"), "TORCHINDUCTOR_CACHE_DIR": None},
+    }
+    words = (*TINY, f"data.path={user / 'code'}", "--json")
+    first = run_cli("train", *words, "name=first", **options)
+    assert first.code == 0, first.err
+    init = f"train.init_from={user / 'work/runs/first'}"
+    child = ("train", *words, "name=second", init, f"tokenizer.path={tokenizer_of(user / 'work')}")
+    for _ in range(2):  # opened again, the child knows its parent by the same words
+        second = run_cli(*child, **options)
+        assert second.code == 0, second.err
+    for name in ("first", "second"):
+        run = user / "work" / "runs" / name
+        for file in ("run.json", "metrics.ndjson"):
+            assert "ada.lovelace" not in (run / file).read_text(), file
+        assert RunDirectory(run).read()["config"]["data"]["path"] == "~/code"
+    again = run_cli("reproduce", "second", "--json", **options)
+    assert again.code == 0, again.err
+
+
+def tokenizer_of(home: Path) -> Path:
+    (found,) = (home / ".codex" / "store" / "tokenizers").iterdir()
+    return found
 
 
 # ---- another machine -----------------------------------------------------------------------------

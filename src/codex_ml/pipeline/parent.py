@@ -10,6 +10,7 @@ from codex_ml.core.digest import digest_file
 from codex_ml.errors import ConfigError
 from codex_ml.evaluation.target import find_target
 from codex_ml.pipeline.context import Work
+from codex_ml.provenance.pseudonyms import shortened
 
 _TOKENIZER = "tokenizer.json"
 
@@ -59,6 +60,6 @@ def _recorded(work: Work, named: str) -> Parent | None:
         return None
     record = work.directory.read()
     parents = record.get("parents", [])
-    if not parents or record["config"]["train"]["init_from"] != named:
+    if not parents or record["config"]["train"]["init_from"] not in (named, shortened(named)):
         return None
     return Parent(**parents[0], weights=None)

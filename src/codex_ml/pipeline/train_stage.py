@@ -25,7 +25,7 @@ from codex_ml.provenance.environment import capture_env, source_digest
 from codex_ml.provenance.facts import run_facts
 from codex_ml.provenance.opening import Asked, begin_segment, grade_of, lowered_since, open_run
 from codex_ml.provenance.packages import libraries
-from codex_ml.provenance.pseudonyms import pseudonyms
+from codex_ml.provenance.pseudonyms import pseudonyms, shortened
 from codex_ml.training.distributed import World, joined
 from codex_ml.training.engines.hf_trainer import run_hf_trainer
 from codex_ml.training.engines.native import train as train_native
@@ -102,7 +102,9 @@ def _named_checkpoint(work: Work) -> Path | None:
     if named is None or not work.record["segments"]:
         return named
     before = work.record["segments"][-1].get("resume_from")
-    if before == str(named.resolve()) and work.directory.newest_step() > (step_of(named) or 0):
+    if before in (str(named.resolve()), shortened(str(named.resolve()))) and work.directory.newest_step() > (
+        step_of(named) or 0
+    ):
         work.reporter.say(f"{named} was gone on from before; going on from the newest checkpoint")
         return None
     return named
@@ -126,7 +128,7 @@ def asked_of(work: Work, resolved: ResolvedRun, report: DeterminismReport, paren
         inputs=inputs,
         provenance={},
         parents=[parent.as_dict()] if parent else [],
-        resume_from=str(work.request.resume_from.resolve()) if work.request.resume_from else None,
+        resume_from=shortened(str(work.request.resume_from.resolve())) if work.request.resume_from else None,
     )
 
 

@@ -19,10 +19,13 @@ from codex_ml.core.publish import make_directory, write_file
 from codex_ml.core.redact import redact_value
 from codex_ml.errors import UsageError, did_you_mean
 from codex_ml.provenance.facts import changes_since, removed_since
+from codex_ml.provenance.pseudonyms import shortened
 from codex_ml.provenance.run_directory import FORMAT, RunDirectory
 
 #: Facts of the resolved run that explain a choice and cannot change a bit.
 _NOT_IDENTITY = frozenset({"compile_reason", "dtype_reason", "grade", "lowered_by", "device_name"})
+#: Where files of a run are found again; a home directory in them is written as ``~``.
+_PATHS = ("data.path", "data.template", "model.path", "model.lora.path", "tokenizer.path", "train.init_from")
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,11 @@ class Asked:
         """
         recorded = redact_value(to_dict(self.config))
         for key, value in identity_values(self.config).items():
-            *above, name = key.split(".")
-            functools.reduce(operator.getitem, above, recorded)[name] = redact_value(value, key, known=False)
+            section, name = _place(recorded, key)
+            section[name] = redact_value(value, key, known=False)
+        for key in _PATHS:
+            section, name = _place(recorded, key)
+            section[name] = section[name] and shortened(section[name])
         return recorded
 
     def identity(self) -> dict[str, Any]:
@@ -67,6 +73,12 @@ class Asked:
     def _workers_matter(self) -> bool:
         runtime = self.config.runtime
         return runtime.determinism == "exact" and runtime.sharding == "none"
+
+
+def _place(config: Any, key: str) -> tuple[Any, str]:
+    """The section that holds a dotted key, and the key's own name there."""
+    *above, name = key.split(".")
+    return functools.reduce(operator.getitem, above, config), name
 
 
 #: (steps before, steps now, steps done) -> whether the schedule was the same so far

@@ -67,6 +67,18 @@ def pseudonyms(*, plain: bool | None = None, root: Path = Path("/")) -> Pseudony
     return Pseudonyms(short["host"], short["user"], tuple(replaced))
 
 
+def shortened(path: str) -> str:
+    """A path below this user's home from its ``~``, so that it says where and not whose; others as they are.
+
+    With names asked for (``CODEX_NAMES=plain``) every path stays. `os.path.expanduser` gives it back.
+    """
+    home = os.path.expanduser("~").rstrip("/")  # noqa: PTH111 - Path.home() raises where there is none
+    below = home.startswith("/") and (path == home or path.startswith(f"{home}/"))
+    if not below or os.environ.get(VARIABLE) == "plain":
+        return path
+    return f"~{path[len(home) :]}"
+
+
 def without_homes(value: Any) -> Any:
     """*value* with ``~`` for what is a home directory by its place, whosever it is; keys stay.
 

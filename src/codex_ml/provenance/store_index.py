@@ -92,7 +92,8 @@ def _users(home: Home, *, strict: bool) -> dict[str, set[str]]:
             continue
         digests = {str(inputs["dataset"]), str(inputs["tokenizer"])}
         named = (model.get("path"), (model.get("lora") or {}).get("path"))
-        digests |= {Path(path).name for path in named if path and Path(path).parent.parent == home.store}
+        paths = [Path(path).expanduser() for path in named if path]
+        digests |= {path.name for path in paths if path.parent.parent == home.store}
         digests |= set(_parents(home.store / "datasets" / str(inputs["dataset"])))
         for digest in digests:
             users.setdefault(digest, set()).add(name)
