@@ -31,7 +31,7 @@ DEMO_STAMP := $(VENV)/.stamp-demo
 DEV_STAMP := $(VENV)/.stamp-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-demo demo test lint types docs core bench lock scan clean $(if $(TORCH_NAMED),$(TORCH_STAMP))
+.PHONY: help setup setup-demo demo test lint types docs core bench lock scan status clean $(if $(TORCH_NAMED),$(TORCH_STAMP))
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -55,6 +55,9 @@ core: ## the wheel without extras, in a fresh environment
 
 bench: setup ## speed against peers
 	@$(BIN)/python -m benchmarks
+
+status: setup ## write what the auditor says of this project into docs/status.md
+	@$(BIN)/codex-ml audit . > docs/status.md
 
 scan: setup ## look for secrets as the git hook does
 	@$(BIN)/pre-commit run detect-secrets --all-files

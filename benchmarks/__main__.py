@@ -8,7 +8,7 @@ import sys
 NAMES = (
     *("data_speed", "training_speed", "step_overhead", "data_memory", "checkpoint_cost"),
     *("resume_peers", "sft_peers", "many_runs", "report_cost"),
-    *("tracking_speed", "monitoring_overhead"),
+    *("tracking_speed", "monitoring_overhead", "digest_speed", "audit_speed"),
 )
 
 if __name__ == "__main__":

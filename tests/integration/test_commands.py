@@ -20,6 +20,9 @@ CALLS = {
     "attest key": (["{new}"], ["surplus", "surplus"], 2),
     "attest sign": (["tiny", "--key", "{key}"], ["tyni", "--key", "{key}"], 2),
     "attest verify": (["tiny"], ["tyni"], 2),
+    "audit rules": ([], ["surplus"], 2),
+    "audit run": (["{sources}", "--date", "2026-01-31"], ["/nowhere"], 2),
+    "audit schema": ([], ["surplus"], 2),
     "checkpoint diff": (["tiny", "tiny"], ["tiny", "tyni"], 2),
     "checkpoint digest": (["tiny"], ["tyni"], 2),
     "checkpoint ls": (["tiny"], ["tyni"], 2),
@@ -34,10 +37,15 @@ CALLS = {
     "data inspect": (["experiment=tiny", "--row", "3"], ["experiment=tiny", "--row", "999999"], 2),
     "data prepare": (["experiment=tiny"], ["data.source=files", "data.path=/nowhere"], 2),
     "data stats": (["experiment=tiny"], ["experiment=tiny", "data.include=[nothing.py]"], 2),
+    "digest": (["{log}"], ["/nowhere"], 2),
     "doctor": (["experiment=tiny"], ["experiment=tyni"], 2),
     "env check": (["tiny"], ["tyni"], 2),
     "env diff": (["tiny", "tiny"], ["tiny", "tyni"], 2),
     "env snapshot": (["--out", "{new}"], ["surplus"], 2),
+    "errors export": (["--format", "json"], ["--format", "xml"], 2),
+    "errors ls": (["--open"], ["surplus"], 2),
+    "errors resolve": (["{error}", "--reason", "fixed"], ["zzzz", "--reason", "fixed"], 2),
+    "errors show": (["{error}"], ["zzzz"], 2),
     "eval": (["tiny", "--task", "lm"], ["tiny", "--task", "lmm"], 2),
     "generate": (["tiny", "--prompt", "def", "--max-tokens", "4"], ["tyni", "--prompt", "def"], 2),
     "lineage": (["tiny", "--step", "2"], ["tiny", "--step", "0"], 2),
@@ -132,11 +140,22 @@ def _filled(words: list[str], home: Path) -> list[str]:
         "tokenizer": lambda: next((home / ".codex" / "store" / "tokenizers").iterdir()),
         "export": lambda: home / "runs" / "tiny" / "export",
         "adapter": lambda: _adapter(home),
+        "error": lambda: _error(home),
         "key": lambda: _key(home),
+        "log": lambda: Path(__file__).resolve().parents[1] / "fixtures" / "digest" / "nox-sessions.log",
+        "sources": lambda: Path(__file__).resolve().parents[2] / "tools",
         "new": lambda: home / f"new-{uuid.uuid4().hex[:8]}",
     }
     found = {name: str(place()) for name, place in places.items() if f"{{{name}}}" in " ".join(words)}
     return [word.format(**found) if word.startswith("{") else word for word in words]
+
+
+def _error(home: Path) -> str:
+    """The id of an error in the store."""
+    from codex_ml.digest.store import ErrorStore
+
+    store = ErrorStore(home / ".codex" / "errors.ndjson")
+    return store.add([{"step": "1:test", "error": "planted"}])[0].fingerprint
 
 
 def _key(home: Path) -> Path:

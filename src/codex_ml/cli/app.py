@@ -11,12 +11,15 @@ from codex_ml import __version__
 #: Command -> module below codex_ml.cli that holds it as `command`.
 COMMANDS = {
     "attest": "attest",
+    "audit": "audit",
     "checkpoint": "checkpoint",
     "completion": "completion",
     "config": "config",
     "data": "data",
+    "digest": "digest",
     "doctor": "doctor",
     "env": "env",
+    "errors": "errors",
     "eval": "evaluate",
     "generate": "generate",
     "lineage": "lineage",

@@ -15,8 +15,8 @@ from typing import Any
 
 import codex_ml
 from codex_ml.core.digest import digest_bytes, digest_tree
+from codex_ml.core.git_calls import Answer, git
 from codex_ml.core.redact import redact_text, redact_value
-from codex_ml.provenance.git_calls import Answer, git
 from codex_ml.provenance.patch import clean_patch
 from codex_ml.provenance.pseudonyms import Pseudonyms, pseudonyms
 from codex_ml.provenance.submodules import submodules

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from codex_ml.provenance.git_calls import git
+from codex_ml.core.git_calls import git
 
 _MOST = 32
 

@@ -1,0 +1,121 @@
+"""The whole audit: read, look, judge. Deterministic: the same tree gives the same result."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from codex_ml.audit.capabilities import CAPABILITIES
+from codex_ml.audit.capability import TESTED, Need, Row, judge
+from codex_ml.audit.checklist import ITEMS, Item
+from codex_ml.audit.facts import analyse
+from codex_ml.audit.index import Index
+from codex_ml.audit.model import Evidence, Finding, Suppression, severity_rank
+from codex_ml.audit.project import project_name, read_project
+from codex_ml.audit.rule import Rule, all_rules
+from codex_ml.audit.tree import Tree, Unread, read_tree
+
+#: A finding of this confidence or less is told, and spoils no row.
+_GUESS = 2
+_PYTHON = (".py", ".pyw", ".ipynb", ".pyi")
+
+
+@dataclass(frozen=True)
+class Checked:
+    """An item of the checklist: what is there, and what is needed. Ticked when nothing is."""
+
+    item: Item
+    shown: Sequence[Evidence]
+    needed: tuple[Need, ...]
+
+    @property
+    def ticked(self) -> bool:
+        return not self.needed
+
+
+@dataclass(frozen=True)
+class Audit:
+    """All that was found. *rules* are those that looked."""
+
+    index: Index
+    rows: tuple[Row, ...]
+    checklist: tuple[Checked, ...]
+    findings: tuple[Finding, ...]
+    suppressed: tuple[Suppression, ...]
+    rules: tuple[Rule, ...]
+
+    @property
+    def tree(self) -> Tree:
+        return self.index.tree
+
+
+def audit(root: Path, *, workers: int | None = None) -> Audit:
+    """Audit the repository at *root*. Raises DataError when it is no directory that can be opened."""
+    tree = read_tree(root)
+    files = [file for file in tree.files if file.suffix in _PYTHON]
+    facts, unread = analyse(files, workers=workers or len(os.sched_getaffinity(0)))
+    project = read_project(tree)
+    tree = replace(tree, name=project_name(project))
+    broken = [Unread(path, reason) for path, reason in project.broken]
+    index = Index(tree, project, facts, sorted([*tree.unread, *unread, *broken], key=lambda one: one.path))
+    rules = all_rules()
+    findings, suppressed = _settled(index, rules)
+    counted = Counter(one.rule for one in findings if one.confidence > _GUESS)
+    evidence = index.evidence
+    blind = sum(one.path.partition("#")[0].endswith(_PYTHON) for one in index.unread)
+    rows = []
+    for capability in CAPABILITIES:
+        first = [place for name in capability.needs[0].signals for place in evidence.get(name, ())]
+        own = {**evidence, TESTED: index.reached(first)}
+        rows.append(judge(capability, own, counted=counted, blind=blind))
+    checklist = tuple(_checked(item, evidence, counted) for item in ITEMS)
+    return Audit(index, tuple(rows), checklist, findings, suppressed, rules)
+
+
+def _settled(index: Index, rules: Sequence[Rule]) -> tuple[tuple[Finding, ...], tuple[Suppression, ...]]:
+    by_rule: dict[str, list[Finding]] = defaultdict(list)
+    for facts in index.facts:
+        for finding in facts.findings:
+            by_rule[finding.rule].append(finding)
+    found: list[Finding] = []
+    for rule in rules:
+        own = by_rule.get(rule.id, [])
+        found.extend(own if rule.tree is None else rule.tree(index, own))
+    suppressed = {facts.path: facts.suppressed for facts in index.facts if facts.suppressed}
+    kept: list[Finding] = []
+    aside: list[Suppression] = []
+    for one in sorted(set(found), key=_order):
+        reason = _suppression(one, suppressed.get(one.evidence.path.partition("#")[0], {}))
+        if reason:
+            aside.append(Suppression(one, reason))
+        else:
+            kept.append(one)
+    return tuple(kept), tuple(aside)
+
+
+def _order(one: Finding) -> tuple[int, str, Evidence, str]:
+    """The worst first, then by rule and place."""
+    return -severity_rank(one.severity), one.rule, one.evidence, one.message
+
+
+def _suppression(one: Finding, comments: dict[int, tuple[str, str]]) -> str:
+    """The reason given on its line or the one above; none without a reason."""
+    for line in (one.evidence.line, one.evidence.line - 1):
+        rules, reason = comments.get(line, ("", ""))
+        if one.rule in {name.strip() for name in rules.split(",")} and reason:
+            return reason
+    return ""
+
+
+def _checked(item: Item, evidence: dict[str, list[Evidence]], counted: Counter[str]) -> Checked:
+    shown: list[Evidence] = []
+    needed: list[Need] = []
+    for need in item.needs:
+        places = [place for name in need.signals for place in evidence.get(name, ())]
+        if not places or any(counted[rule] for rule in need.without):
+            needed.append(need)
+        shown.extend(places[:2])
+    return Checked(item, shown, tuple(needed))

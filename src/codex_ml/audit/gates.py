@@ -1,0 +1,153 @@
+"""Run the gates of the audited repository: the one place where its code is executed, on demand alone."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from codex_ml.audit.index import Index
+from codex_ml.core.redact import redact_text
+from codex_ml.errors import UsageError
+
+_TAIL = 20_000
+
+
+@dataclass(frozen=True)
+class Gate:
+    """A command of the repository. *covers*: the side of the ML Test Score that it belongs to."""
+
+    command: tuple[str, ...]
+    purpose: str
+    covers: str
+
+    def line(self) -> str:
+        return shlex.join(["python" if word == sys.executable else word for word in self.command])
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a gate ended: ``passed``, ``failed``, ``timed out`` or ``skipped``; *output*: its end, redacted."""
+
+    gate: Gate
+    outcome: str
+    code: int | None
+    seconds: float
+    output: str
+
+    def as_dict(self) -> dict[str, Any]:
+        last = [line for line in self.output.splitlines() if line.strip()]
+        return {
+            "command": self.gate.line(),
+            "purpose": self.gate.purpose,
+            "covers": self.gate.covers,
+            "outcome": self.outcome,
+            "exit_code": self.code,
+            "seconds": round(self.seconds, 1),
+            "output_last": last[-1][:200] if last else "",
+        }
+
+
+def known_gates(index: Index) -> list[Gate]:
+    """Those that the repository configures: its tests, its linter, its type checker, its hooks."""
+    found = []
+    if any(True for _ in index.tests()):
+        found.append(
+            Gate((sys.executable, "-m", "pytest", "-q"), "unit and integration tests", "model, data")
+        )
+    lint = {place.note for place in index.evidence.get("config.lint", ())}
+    if any("ruff" in note for note in lint):
+        found.append(Gate(("ruff", "check", "."), "static checks", "infrastructure"))
+    if any("mypy" in note for note in lint):
+        found.append(Gate(("mypy", "."), "types", "infrastructure"))
+    if any(True for _ in index.tree.named(".pre-commit-config.yaml")):
+        found.append(
+            Gate(("pre-commit", "run", "--all-files"), "hooks, secrets among them", "infrastructure")
+        )
+    return found
+
+
+def given_gates(commands: Sequence[str]) -> list[Gate]:
+    """Commands as they were typed, to be run without a shell. Raises UsageError for what is none."""
+    found = []
+    for text in commands:
+        try:
+            words = shlex.split(text)
+        except ValueError as error:
+            words = []
+            said = str(error)
+        else:
+            said = "nothing"
+        if not words:
+            raise UsageError(
+                "--command is no command", code="audit.command", got=f"{text!r}: {said}", wanted="words"
+            )
+        found.append(Gate(tuple(words), "asked for", "infrastructure"))
+    return found
+
+
+def run_gates(root: Path, gates: Sequence[Gate], *, seconds: float) -> Iterator[Outcome]:
+    """Run one after the other in *root*, each for at most *seconds*; what is not installed is skipped."""
+    for gate in gates:
+        if shutil.which(gate.command[0]) is None:
+            yield Outcome(gate, "skipped", None, 0.0, f"{gate.command[0]} is not installed")
+            continue
+        yield _run(root, gate, seconds)
+
+
+def _run(root: Path, gate: Gate, seconds: float) -> Outcome:
+    began = time.monotonic()
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(
+            gate.command,
+            cwd=root,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            code: int | None = process.wait(seconds)
+            outcome = "passed" if code == 0 else "failed"
+        except subprocess.TimeoutExpired:
+            code, outcome = None, "timed out"
+        finally:
+            _end(process)
+        size = output.seek(0, os.SEEK_END)
+        output.seek(max(0, size - _TAIL))
+        text = output.read().decode("utf-8", "replace")
+    return Outcome(gate, outcome, code, time.monotonic() - began, redact_text(text))
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the command and what it started; a session of its own holds them together."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+    process.wait()
+
+
+def gates_report(outcomes: Sequence[Outcome], error_blocks: Sequence[str], tests: int) -> dict[str, Any]:
+    """The ``tests_gates`` of the report."""
+    return {
+        "run": True,
+        "commands": [one.as_dict() for one in outcomes],
+        "known": [one.gate.line() for one in outcomes],
+        "tests_summary": {
+            "total": tests,
+            "gates_passed": sum(one.outcome == "passed" for one in outcomes),
+            "gates_failed": sum(one.outcome in ("failed", "timed out") for one in outcomes),
+            "gates_skipped": sum(one.outcome == "skipped" for one in outcomes),
+        },
+        "error_blocks": list(error_blocks),
+    }

@@ -1,0 +1,191 @@
+"""The repository as the audit sees it: facts of files, evidence of signals, tests and what they reach."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import PurePosixPath
+
+from codex_ml.audit.facts import FileFacts
+from codex_ml.audit.model import Evidence
+from codex_ml.audit.project import Project
+from codex_ml.audit.project_signals import project_signals
+from codex_ml.audit.testing import TestFact
+from codex_ml.audit.tree import Tree, Unread
+
+#: Folders beside a package: what they show is not what users get.
+_BESIDE = frozenset({"benchmarks", "bench", "examples", "docs", "doc", "tools", "scripts", "ci"})
+#: How far a seed is followed through functions that call functions.
+_HOPS = 3
+_GENERIC = frozenset(
+    {"main", "run", "get", "call", "load", "save", "close", "read", "write", "__init__", "__call__"}
+)
+
+
+@dataclass
+class Index:
+    """*facts* in the order of paths; *unread* is all that was not looked into."""
+
+    tree: Tree
+    project: Project
+    facts: Sequence[FileFacts]
+    unread: Sequence[Unread]
+    lines: int = 0
+    _by_path: dict[str, FileFacts] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.lines = sum(one.lines for one in self.facts)
+        self._by_path = {one.path: one for one in self.facts}
+
+    @cached_property
+    def evidence(self) -> dict[str, list[Evidence]]:
+        """Signal -> places, of code that is no test; a signal within stubs stands as ``stub:SIGNAL``."""
+        found: dict[str, list[Evidence]] = defaultdict(list)
+        for one in self.facts:
+            for name, places in one.signals.items():
+                if name == "ci.optional" or self.counts(one):
+                    found[name].extend(places)
+        for name, places in project_signals(self.project).items():
+            found[name].extend(places)
+        found["ci.tests"] = [
+            _tested(one, test) for one, test in self.tests() if test.asserts and not test.skipped
+        ]
+        found["ci.optional_marked"] = found.get("ci.optional", []) or found["ci.tests"]
+        found["test.cli"] = self._tests_calling("cli.tests")
+        found["test.seed"] = self._tests_calling("repro.seed", minimum=2)
+        found["test.data"] = self.reached([*found.get("data.order", ()), *found.get("data.digest", ())])
+        found["docs.read_by_tests"] = self._tests_of_pages()
+        return dict(found)
+
+    def counts(self, one: FileFacts) -> bool:
+        """Whether a file shows what the project does: no test, and of the package where there is one."""
+        beside = one.path.partition("/")[0].lower() in _BESIDE
+        return not one.is_test and not (beside and self.packaged)
+
+    @cached_property
+    def packaged(self) -> bool:
+        """Whether the repository installs something; examples and benchmarks are beside it then."""
+        section = self.project.pyproject
+        declared = bool(section.get("project") or section.get("tool", {}).get("poetry"))
+        return declared or any(True for _ in self.tree.named("setup.py"))
+
+    def tests(self) -> Iterator[tuple[FileFacts, TestFact]]:
+        for one in self.facts:
+            for test in one.tests:
+                yield one, test
+
+    def reached(self, places: Sequence[Evidence]) -> list[Evidence]:
+        """Tests with an assertion that call what stands at *places*, directly or through what calls it.
+
+        What stands outside of any function is reached by importing its module.
+        """
+        symbols = self._callers({part for place in places for part in place.symbol.split(".") if part})
+        modules = {module for place in places if not place.symbol for module in modules_of(place.path)}
+        found: list[tuple[bool, Evidence]] = []
+        for one in self.facts:
+            if not one.is_test:
+                continue
+            near = not modules.isdisjoint(one.imports)
+            for test in one.tests:
+                called = not symbols.isdisjoint(test.calls)
+                if test.asserts and not test.skipped and (near or called):
+                    found.append((not called, _tested(one, test)))
+                    break
+        return [place for _far, place in sorted(found)]
+
+    def _callers(self, symbols: set[str]) -> set[str]:
+        """*symbols* and the functions that call them, some hops up; names that say nothing lead nowhere."""
+        found = {name for name in symbols if name not in _GENERIC}
+        for _ in range(_HOPS):
+            more = {
+                part
+                for owner, called in self._code_calls
+                if not found.isdisjoint(called)
+                for part in owner.split(".")
+                if part not in _GENERIC
+            }
+            if more <= found:
+                break
+            found |= more
+        return found
+
+    @cached_property
+    def _code_calls(self) -> list[tuple[str, set[str]]]:
+        """(function, the last names that it calls) of all code that is no test."""
+        return [item for one in self.facts if not one.is_test for item in one.calls.items() if item[0]]
+
+    @cached_property
+    def seeders(self) -> set[str]:
+        """Names of functions that set a seed, themselves or through what they call."""
+        found = {
+            place.symbol.rpartition(".")[2]
+            for one in self.facts
+            for place in one.signals.get("repro.seed", ())
+            if place.symbol
+        }
+        for _ in range(_HOPS):
+            more = {
+                owner.rpartition(".")[2]
+                for one in self.facts
+                for owner, called in one.calls.items()
+                if owner and not one.is_test and not found.isdisjoint(called)
+            }
+            if more <= found:
+                break
+            found |= more
+        return found
+
+    @cached_property
+    def classes(self) -> dict[str, set[str]]:
+        """Class -> methods that a class below it defines, directly or further down."""
+        below: dict[str, set[str]] = defaultdict(set)
+        bases = {
+            name: ({base.rpartition(".")[2] for base in parents}, methods)
+            for one in self.facts
+            for name, (parents, methods) in one.classes.items()
+        }
+        for name, (_parents, methods) in bases.items():
+            seen, todo = {name}, [name]
+            while todo:
+                for parent in bases.get(todo.pop(), (set(), frozenset()))[0]:
+                    below[parent] |= methods
+                    if parent not in seen:
+                        seen.add(parent)
+                        todo.append(parent)
+        return dict(below)
+
+    @cached_property
+    def asserting(self) -> set[str]:
+        """Names of functions of the repository that can fail a test."""
+        return {name for one in self.facts for name in one.asserting}
+
+    def _tests_calling(self, signal: str, *, minimum: int = 1) -> list[Evidence]:
+        found = []
+        for one in self.facts:
+            if one.is_test and len(one.signals.get(signal, ())) >= minimum:
+                found += [_tested(one, test) for test in one.tests if test.asserts][:1]
+        return found
+
+    def _tests_of_pages(self) -> list[Evidence]:
+        """Tests that read Markdown and run something, told by what they call."""
+        found = []
+        for one in self.facts:
+            reads = one.is_test and bool(
+                {"read_text", "open", "rglob", "glob"} & set().union(*one.calls.values(), set())
+            )
+            if reads and "docs.names" in one.signals:
+                found += [_tested(one, test) for test in one.tests if test.asserts][:1]
+        return found
+
+
+def _tested(one: FileFacts, test: TestFact) -> Evidence:
+    return Evidence(one.path, test.line, test.name, "test")
+
+
+def modules_of(path: str) -> set[str]:
+    """The dotted names that a file may be imported by, from the longest to its own."""
+    pure = PurePosixPath(path.partition("#")[0])
+    parts = [*pure.parts[:-1], pure.stem] if pure.stem != "__init__" else list(pure.parts[:-1])
+    return {".".join(parts[start:]) for start in range(len(parts)) if parts[start:]} - {""}

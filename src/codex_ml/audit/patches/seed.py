@@ -1,0 +1,72 @@
+"""An entry point that seeds every generator before anything draws."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from codex_ml.audit.audit import Audit
+from codex_ml.audit.patching import Edit, exact_text
+from codex_ml.audit.source import Source, parse
+
+_FUNCTION = "seed_everything"
+
+
+def make(audit: Audit) -> Iterator[Edit]:
+    """One patch a program that starts with ``if __name__ == "__main__"``."""
+    for one in audit.findings:
+        path = one.evidence.path
+        text = exact_text(audit.tree.root, path) if one.rule == "unseeded-entry" and "#" not in path else None
+        changed = seeded(path, text) if text is not None else None
+        if text is not None and changed is not None:
+            yield Edit(
+                f"Seed the entry point {path}",
+                {path: (text, changed)},
+                why="no run of it can be repeated",
+                risk="results are others than before; the seed wants to come from the config",
+                validation="two runs of one seed must give the same loss at every step",
+                rule="unseeded-entry",
+            )
+
+
+def seeded(path: str, text: str) -> str | None:
+    """The text with a function that seeds, called where the program starts; None without such a place."""
+    source = parse(path, text.removeprefix("\ufeff"))
+    start = _start(source)
+    if start is None:
+        return None
+    end = "\r\n" if "\r\n" in text else "\n"
+    lines = text.split("\n")
+    column = start.col_offset
+    lines.insert(start.lineno - 1, " " * column + f"{_FUNCTION}(0)" + end.rstrip("\n"))
+    body = [line + end.rstrip("\n") for line in _definition(source)]
+    at = _before_main(source)
+    lines[at:at] = body
+    return "\n".join(lines)
+
+
+def _start(source: Source) -> ast.stmt | None:
+    """The first statement of the main block."""
+    for node in source.tree.body:
+        if isinstance(node, ast.If) and node.lineno == source.main:
+            return node.body[0]
+    return None
+
+
+def _before_main(source: Source) -> int:
+    """The line index of the main block, where a definition may stand."""
+    return source.main - 1
+
+
+def _definition(source: Source) -> list[str]:
+    """The function, for the libraries that the file imports."""
+    modules = {one.module.partition(".")[0] for one in source.imports}
+    body = ["import random", ""]
+    seeds = ["random.seed(seed)"]
+    for module, call in (("numpy", "numpy.random.seed(seed)"), ("torch", "torch.manual_seed(seed)")):
+        if module in modules:
+            body.insert(-1, f"import {module}")
+            seeds.append(call)
+    indented = [f"    {line}" if line else "" for line in [*body, *seeds]]
+    doc = '    """Seed every generator that this program draws from."""'
+    return [f"def {_FUNCTION}(seed: int) -> None:", doc, *indented, "", ""]

@@ -1,0 +1,183 @@
+"""What a project says of itself outside its code: packages, locks, images, hooks, gates, pages."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from codex_ml.audit.read import decode
+from codex_ml.audit.tree import File, Tree, read_bytes, shown
+
+_REQUIREMENTS = re.compile(
+    r"(^|/)(requirements[\w.-]*|constraints[\w.-]*)\.(txt|in|lock)$|(^|/)requirements/[\w.-]+\.txt$"
+)
+_NAME = re.compile(r"^\s*([A-Za-z0-9][\w.-]*)\s*(\[[^\]]*\])?\s*([^#;]*)")
+LOCKS = (
+    "uv.lock",
+    "poetry.lock",
+    "pdm.lock",
+    "pipfile.lock",
+    "conda-lock.yml",
+    "pylock.toml",
+    "requirements.lock",
+)
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """One dependency as it is written. *pin*: the rest of its line, such as ``==1.2`` or nothing."""
+
+    name: str
+    pin: str
+    path: str
+    line: int
+    optional: bool = False
+
+
+@dataclass
+class Project:
+    """Files by what they are; everything here was read as text."""
+
+    tree: Tree
+    requirements: list[Requirement] = field(default_factory=list)
+    pyproject: dict[str, Any] = field(default_factory=dict)
+    pyproject_path: str = ""
+    broken: list[tuple[str, str]] = field(default_factory=list)
+    _texts: dict[str, str | None] = field(default_factory=dict)
+
+    def text(self, file: File) -> str:
+        """The text of a file; empty for one that is binary or gone."""
+        if file.path not in self._texts:
+            data = read_bytes(file)
+            self._texts[file.path] = None if data is None else decode(data)
+        return self._texts[file.path] or ""
+
+    def dockerfiles(self) -> Iterator[File]:
+        for file in self.tree.files:
+            name = file.name.lower()
+            if (
+                name in ("dockerfile", "containerfile")
+                or name.startswith("dockerfile.")
+                or name.endswith(".dockerfile")
+            ):
+                yield file
+
+    def composes(self) -> Iterator[File]:
+        for file in self.tree.files:
+            if re.match(r"(docker-)?compose[\w.-]*\.ya?ml$", file.name.lower()):
+                yield file
+
+    def locks(self) -> Iterator[File]:
+        for file in self.tree.files:
+            if file.name.lower() in LOCKS or (file.suffix == ".lock" and "requirements" in file.name.lower()):
+                yield file
+
+    def requirement_files(self) -> Iterator[File]:
+        for file in self.tree.files:
+            if _REQUIREMENTS.search(file.path.lower()):
+                yield file
+
+    def declared(self) -> set[str]:
+        """Normalised names of every dependency that is declared anywhere."""
+        return {normal(one.name) for one in self.requirements}
+
+    def lines(self, file: File, pattern: str) -> Iterator[tuple[int, str]]:
+        """(number, line) of lines that match."""
+        found = re.compile(pattern)
+        for number, line in enumerate(self.text(file).split("\n"), start=1):
+            if found.search(line):
+                yield number, line
+
+
+def read_project(tree: Tree) -> Project:
+    """Read manifests; what does not parse goes to ``broken``."""
+    project = Project(tree)
+    for file in sorted(tree.named("pyproject.toml"), key=lambda one: one.path.count("/")):
+        _read_pyproject(project, file)
+    for file in project.requirement_files():
+        locked = "--hash" in (text := project.text(file))
+        for number, line in enumerate(text.split("\n"), start=1):
+            if one := requirement(line, file.path, number):
+                project.requirements.append(
+                    Requirement(one[0], "==locked" if locked else one[1], file.path, number)
+                )
+    for file in tree.named("setup.py", "setup.cfg", "environment.yml", "environment.yaml"):
+        _read_loose(project, file)
+    return project
+
+
+def project_name(project: Project) -> str:
+    """The repository's name: what its package is called, else its directory."""
+    section = project.pyproject
+    named = section.get("project", {}).get("name") or section.get("tool", {}).get("poetry", {}).get("name")
+    at_root = "/" not in project.pyproject_path
+    return shown(named) if isinstance(named, str) and at_root and named.strip() else project.tree.name
+
+
+def requirement(line: str, path: str, number: int) -> tuple[str, str] | None:
+    """(name, version constraint) of a line of a requirements file."""
+    del path, number
+    text = line.split(" #", 1)[0].strip()
+    if not text or text.startswith(("#", "-", "http:", "https:", "git+", ".", "/")):
+        return None
+    match = _NAME.match(text)
+    return (match[1], match[3].strip()) if match else None
+
+
+def normal(name: str) -> str:
+    """A distribution's name as indexes compare it (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _read_pyproject(project: Project, file: File) -> None:
+    text = project.text(file)
+    try:
+        found = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        project.broken.append((file.path, f"invalid TOML: {error}"))
+        return
+    if not project.pyproject:
+        project.pyproject, project.pyproject_path = found, file.path
+    section = found.get("project", {})
+    groups: list[tuple[Any, bool]] = [(section.get("dependencies", []), False)]
+    optional = section.get("optional-dependencies", {})
+    grouped = found.get("dependency-groups", {})
+    for table in (optional, grouped):
+        groups += [(names, True) for names in table.values()] if isinstance(table, dict) else []
+    for names, is_optional in groups:
+        for name in names if isinstance(names, list) else []:
+            if isinstance(name, str) and (one := requirement(name, file.path, 0)):
+                line = _line_of(text, name)
+                project.requirements.append(Requirement(one[0], one[1], file.path, line, is_optional))
+    poetry = found.get("tool", {}).get("poetry", {}).get("dependencies", {})
+    for name, pin in poetry.items() if isinstance(poetry, dict) else ():
+        if name != "python":
+            project.requirements.append(Requirement(name, str(pin), file.path, _line_of(text, name)))
+
+
+def _line_of(text: str, wanted: str) -> int:
+    at = text.find(wanted)
+    return text.count("\n", 0, at) + 1 if at >= 0 else 0
+
+
+_QUOTED = re.compile(r"[\"']([A-Za-z][\w.-]*(?:\[[^\]]*\])?\s*(?:[<>=!~][^\"']*)?)[\"']")
+
+
+def _read_loose(project: Project, file: File) -> None:
+    """Dependencies of files that no parser reads without running them, as far as their lines show."""
+    text = project.text(file)
+    if file.suffix == ".py":
+        at = text.find("install_requires")
+        body = text[at : text.find("]", at)] if at >= 0 else ""
+        names = [(match[1], _line_of(text, match[0])) for match in _QUOTED.finditer(body)]
+    else:
+        rows = enumerate(text.split("\n"), start=1)
+        names = [
+            (line.strip().lstrip("- "), number) for number, line in rows if line.startswith((" ", "\t", "-"))
+        ]
+    for name, number in names:
+        if one := requirement(name, file.path, number):
+            project.requirements.append(Requirement(one[0], one[1], file.path, number))

@@ -1,0 +1,45 @@
+"""Work that the code itself says is open: TODO, FIXME, XXX, TBD in comments of code, YAML and TOML."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from codex_ml.audit.index import Index
+from codex_ml.audit.model import Finding
+from codex_ml.audit.rule import Rule
+from codex_ml.audit.source import Source
+
+_OPEN = re.compile(r"\b(TODO|FIXME|XXX|TBD)\b")
+_VALUE = re.compile(r"(#.*\b(TODO|FIXME|XXX|TBD)\b)|(:\s*[\"']?(TODO|FIXME|TBD)\b)")
+_ACTION = "do it, or write it down as an issue and remove the note"
+
+
+def _source(source: Source) -> Iterable[Finding]:
+    if not _OPEN.search(source.text):
+        return
+    for line, text in source.comments:
+        if match := _OPEN.search(text):
+            yield RULE.finding(source.place(line), _said(text[match.start() :]), _ACTION, confidence=5)
+
+
+def _tree(index: Index, found: Sequence[Finding]) -> Iterable[Finding]:
+    yield from found
+    for file in index.tree.files:
+        if file.suffix in (".yaml", ".yml", ".toml", ".ini", ".cfg", ".sh") and file.size < 1_000_000:
+            for number, line in index.project.lines(file, _VALUE.pattern):
+                yield RULE.finding((file.path, number), _said(line.strip()), _ACTION, confidence=5)
+
+
+def _said(text: str) -> str:
+    return " ".join(text.split())[:80]
+
+
+RULE = Rule(
+    "todo",
+    "low",
+    "Open work in a comment",
+    "A note that something is to be done is a gap that its writer knew. Strings and fixtures do not count.",
+    source=_source,
+    tree=_tree,
+)

@@ -1,0 +1,84 @@
+"""When a definition is a stub: it promises something and does nothing.
+
+Abstract methods, protocols, overloads, declared no-ops, fixtures and what stands in strings are none.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+
+from codex_ml.audit.source import Definition, Function, Source, body_without_docstring, dotted
+
+_ABSTRACT = re.compile(r"(^|\.)(abstract\w*|overload|override_required|abstractproperty)(\(\))?$")
+_DECLARATIVE = re.compile(r"(^|\.)(fixture|command|group|callback|hookspec|hookimpl|udf|extern|stub)(\(\))?$")
+_OPEN_BASES = re.compile(r"(^|\.)(ABC|Protocol|Interface|NamedTuple|TypedDict)$")
+_NO_OP = re.compile(
+    r"\b(no[- ]?op|does nothing|do nothing|nothing to|not needed|ignored?|intentionally|"
+    r"placeholder for (typing|types)|to be overridden|override|overridden|subclass|hook|by default|"
+    r"optional)\b",
+    re.IGNORECASE,
+)
+
+
+def is_stub(one: Definition, source: Source) -> str:
+    """Why *one* is a stub, as a phrase; empty when it is none (or when only subclasses can tell)."""
+    node = one.node
+    if isinstance(node, ast.ClassDef) or source.path.endswith(".pyi") or _excused(one):
+        return ""
+    body = body_without_docstring(node)
+    if any(_raises_not_implemented(statement) for statement in body):
+        return "raises NotImplementedError whatever it is given"
+    if not _is_empty(body) or _declared_no_op(one, node, source):
+        return ""
+    return "has no body but a docstring" if not body else "has an empty body"
+
+
+def owner_class(one: Definition) -> str:
+    """The class whose method it is, or nothing."""
+    return one.in_class.name if one.in_class is not None else ""
+
+
+def _excused(one: Definition) -> bool:
+    if any(_ABSTRACT.search(name) for name in one.decorators):
+        return True
+    return one.in_class is not None and is_interface(one.in_class)
+
+
+def is_interface(node: ast.ClassDef) -> bool:
+    """A protocol or an abstract class: its methods are for others to write."""
+    bases = [dotted(base) for base in node.bases]
+    metas = [dotted(word.value) for word in node.keywords]
+    return any(_OPEN_BASES.search(name) or name.endswith("ABCMeta") for name in (*bases, *metas))
+
+
+def _raises_not_implemented(statement: ast.stmt) -> bool:
+    if not isinstance(statement, ast.Raise) or statement.exc is None:
+        return False
+    raised = statement.exc.func if isinstance(statement.exc, ast.Call) else statement.exc
+    return dotted(raised).rpartition(".")[2] == "NotImplementedError"
+
+
+def _is_empty(body: list[ast.stmt]) -> bool:
+    return all(
+        isinstance(one, ast.Pass)
+        or (isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant) and one.value.value is ...)
+        for one in body
+    )
+
+
+def _declared_no_op(one: Definition, node: Function, source: Source) -> bool:
+    """An empty body that is meant: it overrides, it is a hook or a marker, or it says so."""
+    if any(_DECLARATIVE.search(name) for name in one.decorators):
+        return True
+    if node.name.startswith("__") and node.name.endswith("__"):
+        return True
+    holder = one.in_class
+    if holder is not None and (
+        holder.bases or re.match(r"_?(Null|No|Fake|Dummy|Mock|Noop|NoOp|Empty)", holder.name)
+    ):
+        return True
+    if source.is_test or "." in one.owner or (one.owner and holder is None):
+        return True
+    words = " ".join(source.lines[node.lineno - 1 : node.end_lineno])
+    return _NO_OP.search(words) is not None

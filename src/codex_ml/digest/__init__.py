@@ -1,0 +1,1 @@
+"""Logs, tracebacks and task lists: the first real failure, error-capture blocks, an ordered plan."""

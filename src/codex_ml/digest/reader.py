@@ -1,0 +1,244 @@
+"""Read a log from a stream of bytes into its failures, in the order in which they stand there."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from codex_ml.digest.blocks import repetition_key
+from codex_ml.digest.clean import Line, clean
+from codex_ml.digest.exceptions import GROUP_HEAD, HEAD, TracebackReader, syntax_failure
+from codex_ml.digest.failures import Cause, Failure, Rank, clipped
+from codex_ml.digest.lint import lint_failures
+from codex_ml.digest.pytest_output import SECTION, PytestReader
+from codex_ml.digest.rules import harmless, match
+from codex_ml.digest.source import Source
+from codex_ml.digest.steps import Steps, is_command
+
+_NOX_FAILED = re.compile(r"nox > (?P<what>Command (?P<command>.*) failed with exit code \d+.*)$")
+_NOX_SESSION = re.compile(
+    r"nox > (?P<what>Session (?P<session>\S+) (?P<end>failed|aborted)(?:\.|: (?P<why>.*)))$"
+)
+_NOX_OTHER = re.compile(r"nox > (?P<what>Program .* not found.*|\w*Error: .*)$")
+_FINAL = re.compile(r"=* ?(?=\d)(?:\d+ \w+(?:, )?)+ in [\d.:]+s?")
+#: Kinds whose message goes on in indented lines.
+_CONTINUED = ("uv", "rustc", "cmake", "error", "go", "java")
+_MOST_CONTINUED = 12
+#: Characters of a line that are matched against forms of lines.
+_MOST_MATCHED = 4096
+_BY_A_TEST = "printed by a test; pytest's own account decides"
+#: Kinds that end a session of pytest rather than being printed in it.
+_OF_THE_MACHINE = ("crash", "memory", "disk", "timeout", "make", "nox")
+#: More failures than these are counted and not kept.
+MOST_FAILURES = 20_000
+
+
+class LogReader:
+    """All that was read so far. `line` takes the lines; `hot` says that it has to see the next one, too."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self.steps = Steps()
+        self.pytest = PytestReader()
+        self.sessions = 0  # of pytest
+        self._tracebacks: dict[str, tuple[TracebackReader, str]] = {}
+        self._open: tuple[Failure, list[str]] | None = None
+        self.failures: list[Failure] = []
+        self.left_out = 0
+        self.more: dict[str, int] = {}  # repetitions of kept failures, by key, once the list is full
+        self._explained = False  # whether anything more than a summary was found
+        self._session_began = 0
+
+    @property
+    def hot(self) -> bool:
+        """Whether something is being read that the next line may belong to."""
+        return bool(self._tracebacks) or self.pytest.hot or self._open is not None
+
+    def line(self, line: Line) -> None:
+        """Read one line."""
+        if self._continue(line):
+            return
+        if line.stream in self._tracebacks:
+            reader, introduction = self._tracebacks[line.stream]
+            if reader.feed(line):
+                return
+            del self._tracebacks[line.stream]
+            self._add(reader.failure(introduction=introduction, following=line.text))
+        if line.mark in ("warning", "notice", "debug"):
+            return
+        if self.pytest.hot or SECTION.match(line.text):
+            if self._pytest_line(line):
+                return
+        elif self.steps.read(line):
+            return
+        if HEAD in line.text or GROUP_HEAD in line.text:
+            self._tracebacks[line.stream] = (TracebackReader(line), self._introduction(line))
+        else:
+            self._single(line)
+
+    def _pytest_line(self, line: Line) -> bool:
+        found = SECTION.match(line.text)
+        if found and found["title"] == "test session starts":
+            self.sessions += 1
+            self._session_began = line.number
+            self.steps.session(line)
+        taken = self.pytest.feed(line)
+        if (found and _FINAL.match(found["title"])) or not taken:
+            self._session_over(line)
+        return taken
+
+    def _session_over(self, line: Line) -> None:
+        """What was logged while a session ran is not why it ended: its own account is."""
+        own, passed = bool(self.pytest.failures), self.pytest.passed and not self.pytest.failed
+        if own or passed:
+            self._demote(self._session_began, _BY_A_TEST, but=_OF_THE_MACHINE)
+        self.take_pytest()
+        self._session_began = line.number + 1
+
+    def take_pytest(self) -> None:
+        """Move the failures of the session to those of the log."""
+        for failure in self.pytest.failures:
+            self._add(failure)
+        self.pytest.failures = []
+
+    def _demote(self, since: int, note: str, *, but: tuple[str, ...] = ()) -> None:
+        """Mark all failures from line *since* on as handled, but those of some kinds."""
+        for at, one in enumerate(self.failures):
+            if one.line >= since and one.rank is not Rank.HANDLED and one.kind not in but:
+                self.failures[at] = one.demoted(note)
+
+    def _introduction(self, line: Line) -> str:
+        """The line before the traceback, of the same writer; or what stands before it on its own."""
+        own = line.text.partition(HEAD)[0].strip()
+        if own and not own.startswith(("+", "|")):
+            return own
+        before = [clean(raw, 0) for raw in self._source.before(4)]
+        same = [one.text for one in before if one.stream == line.stream and one.text.strip()]
+        return same[-1] if same else ""
+
+    def _single(self, line: Line) -> None:
+        text = line.text
+        if text.startswith("nox > "):
+            self._nox(line)
+        elif text.startswith("ImportError while loading conftest"):
+            self.pytest.loading_failed(line)
+        elif "Error: " in text and (found := syntax_failure(line, self._before(6, line))):
+            self._add(found)
+        elif text.startswith("Found ") or "would be reformatted" in text:
+            for failure in lint_failures(line, self._before(400, line)):
+                self._add(failure)
+        elif _FINAL.match(text):  # pytest -q
+            self.pytest.failed, self.pytest.passed = " failed" in text or " error" in text, " passed" in text
+            self._session_over(line)
+        else:
+            self._by_rule(line)
+
+    def _before(self, most: int, line: Line) -> list[Line]:
+        raw = self._source.before(most)
+        return [clean(one, line.number - len(raw) + at) for at, one in enumerate(raw)]
+
+    def _nox(self, line: Line) -> None:
+        if found := _NOX_FAILED.match(line.text):
+            self._add(self._made("nox", Rank.SUMMARY, found["what"], line))
+        elif found := _NOX_SESSION.match(line.text):
+            rank = Rank.REAL if found["why"] else Rank.SUMMARY
+            self._add(self._made("nox", rank, found["what"], line, subject=found["session"]))
+        elif " was successful" in line.text:
+            self._demote(self.steps.began, "the session was successful")
+        elif found := _NOX_OTHER.match(line.text):
+            self._add(self._made("nox", Rank.REAL, found["what"], line))
+
+    def _by_rule(self, line: Line) -> None:
+        if line.text.startswith(("make", "gmake")) and line.text.endswith("(ignored)"):
+            self._demote(self.steps.began, "make ignores the error of this recipe")
+        elif (answer := match(line.text[:_MOST_MATCHED])) and harmless(line.text[:_MOST_MATCHED]):
+            return
+        elif answer:
+            rule, found = answer
+            if rule.kind in _OF_THE_MACHINE and is_command(line.text):
+                return  # what a shell or make echoes was not said by the machine
+            groups = found.groupdict()
+            place, subject = groups.get("place"), groups.get("subject")
+            made = self._made(rule.kind, rule.rank, groups["what"], line, place=place, subject=subject)
+            if rule.kind in _CONTINUED:
+                self._open = (made, [groups["what"]])
+            else:
+                self._add(made)
+        elif line.mark == "error" and line.text.strip():
+            self._add(self._made("error", Rank.REPORTED, line.text, line))
+
+    def _made(
+        self,
+        kind: str,
+        rank: Rank,
+        what: str,
+        line: Line,
+        *,
+        place: str | None = None,
+        subject: str | None = None,
+    ) -> Failure:
+        notes: tuple[str, ...] = ()
+        if rank is Rank.SUMMARY and not self._explained:
+            before = [one.text for one in self._before(8, line) if one.text.strip()]
+            notes = ("before it: " + clipped("\n".join(before[-4:])),) if before else ()
+        causes = (Cause(clipped(what.strip()), place),)
+        return Failure(kind, rank, causes, line.number, subject=subject, ts=line.ts, notes=notes)
+
+    def _continue(self, line: Line) -> bool:
+        """Whether the line goes on with the message of the failure before it."""
+        if self._open is None:
+            return False
+        failure, text = self._open
+        goes_on = line.text[:1].isspace() or line.text[:1] in "╰│|="
+        if goes_on and line.text.strip() and len(text) < _MOST_CONTINUED:
+            text.append(line.text.rstrip())
+            return True
+        self._open = None
+        if len(text) > 1:
+            root = replace(failure.root, text=clipped("\n".join(text)))
+            failure = replace(failure, causes=(root,))
+        self._add(failure)
+        return False
+
+    def _add(self, failure: Failure | None) -> None:
+        if failure is None:
+            return
+        self._explained = self._explained or failure.rank > Rank.SUMMARY
+        steps = self.steps
+        if steps.name and not failure.step:
+            command = failure.command or steps.command
+            failure = replace(failure, step=steps.name, number=steps.number, command=command)
+        if len(self.failures) < MOST_FAILURES:
+            self.failures.append(failure)
+        else:
+            self._count(failure)
+
+    def _count(self, failure: Failure) -> None:
+        """Count a failure for which there is no room: with its like, or as left out."""
+        if not self.more:
+            self.more = {repetition_key(one): 0 for one in self.failures}
+        key = repetition_key(failure)
+        if key in self.more:
+            self.more[key] += 1
+        else:
+            self.left_out += 1
+
+    def finish(self) -> None:
+        """The input is over; close what is open."""
+        self._continue(Line("", 0))
+        for reader, introduction in self._tracebacks.values():
+            self._add(reader.failure(introduction=introduction))
+        self._tracebacks.clear()
+        self.pytest.finish()
+        if self.pytest.failures:
+            self._session_over(Line("", 0))
+
+
+def read_log(source: Source) -> LogReader:
+    """The reader that has seen all of *source*."""
+    reader = LogReader(source)
+    for raw, number in source.lines():
+        reader.line(clean(raw, number))
+        source.hot = reader.hot
+    reader.finish()
+    return reader

@@ -1,0 +1,96 @@
+"""Forms of single lines: what they are taken for, and what they are not."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from codex_ml.digest.failures import Rank
+from codex_ml.digest.hints import HINT
+from codex_ml.digest.rules import RULES, harmless, match
+
+
+@pytest.mark.parametrize(
+    ("line", "kind", "rank"),
+    [
+        ("make: *** [Makefile:3: test] Error 2", "make", Rank.SUMMARY),
+        ("make[2]: *** No rule to make target 'x'.  Stop.", "make", Rank.REAL),
+        ("Makefile:7: *** missing separator.  Stop.", "make", Rank.REAL),
+        ("Process completed with exit code 2.", "exit", Rank.SUMMARY),
+        ("The command exited with status 1", "exit", Rank.SUMMARY),
+        ("ninja: build stopped: subcommand failed.", "ninja", Rank.SUMMARY),
+        ("collect2: error: ld returned 1 exit status", "linker", Rank.SUMMARY),
+        ("main.o: undefined reference to `f'", "linker", Rank.REAL),
+        ("src/a.c:3:5: error: expected ';'", "compiler", Rank.REAL),
+        ("src/a.c:3:5: fatal error: x.h: No such file or directory", "compiler", Rank.REAL),
+        ("src/x.ts(3,5): error TS2322: Type", "compiler", Rank.REAL),
+        ("error[E0308]: mismatched types", "rustc", Rank.REAL),
+        ('a.py:3: error: Name "x" is not defined  [name-defined]', "mypy", Rank.REAL),
+        ("CMake Error at CMakeLists.txt:3 (find_package):", "cmake", Rank.REAL),
+        ("ERROR: No matching distribution found for x", "pip", Rank.REAL),
+        ("npm ERR! code ELIFECYCLE", "npm", Rank.SUMMARY),
+        ("npm ERR! missing script: test", "npm", Rank.REAL),
+        ("Killed", "memory", Rank.REAL),
+        ("Out of memory: Killed process 4711 (python)", "memory", Rank.REAL),
+        ("Segmentation fault (core dumped)", "crash", Rank.REAL),
+        ("OSError: [Errno 28] No space left on device", "disk", Rank.REAL),
+        ("bash: nvcc: command not found", "shell", Rank.REAL),
+        ("zsh: command not found: nvcc", "shell", Rank.REAL),
+        ("fatal: not a git repository", "git", Rank.REAL),
+        ("--- FAIL: TestX (0.00s)", "go", Rank.REAL),
+        ("worker 'gw1' crashed while running 'tests/a.py::t'", "pytest", Rank.REAL),
+        (
+            "The job running on runner x has exceeded the maximum execution time of 60 minutes.",
+            "timeout",
+            Rank.REAL,
+        ),
+        ("ERROR: could not open the index", "error", Rank.REPORTED),
+        ("app.main ERROR the index is cut", "error", Rank.REPORTED),
+        ("time=1 level=error msg=x", "error", Rank.REPORTED),
+        ("ValueError: bad", "error", Rank.REPORTED),
+    ],
+)
+def test_a_line_is_what_it_says_and_the_scan_would_find_it(line: str, kind: str, rank: Rank) -> None:
+    found = match(line)
+    assert found is not None
+    assert (found[0].kind, found[0].rank) == (kind, rank)
+    assert not harmless(line)
+    assert HINT.search(line.encode())
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "make: [Makefile:2: clean] Error 1 (ignored)",
+        "0 errors, 3 warnings",
+        "finished with exit code 0",
+        "a.c:3:1: warning: unused variable 'error'",
+        "UserWarning: an error in the next version",
+        "WARNING: error while fetching, retrying",
+        "INFO no ERROR so far",
+        "tests/test_errors.py::test_error PASSED",
+        "tests/test_errors.py::test_error XFAIL",
+        "the mirror serves terror films",
+        "ERROR: pip's dependency resolver does not currently take into account all the packages",
+    ],
+)
+def test_a_line_that_says_nothing_failed_is_let_go(line: str) -> None:
+    assert match(line) is None or harmless(line)
+
+
+def test_every_hint_of_the_table_is_in_the_scan() -> None:
+    missing = [hint for rule in RULES for hint in rule.hints if not HINT.search(f"\n{hint}".encode())]
+    assert missing == []
+
+
+@pytest.mark.parametrize(
+    "unit", ["error: ", "make: *** [", "a:1:", "ERROR ", "exit code ", "x ", ": ", "Killed "]
+)
+def test_a_hostile_line_takes_no_more_than_time_linear_in_its_length(unit: str) -> None:
+    line = (unit * 4096)[:4096]
+    began = time.perf_counter()
+    for _ in range(10):
+        match(line)
+        harmless(line)
+    assert time.perf_counter() - began < 2.0
