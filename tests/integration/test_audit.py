@@ -115,6 +115,30 @@ def test_the_audit_imports_no_torch(tmp_path: Path) -> None:
     assert done.json["statuses"]["training"] == "Missing"
 
 
+def test_the_loop_from_an_audit_to_a_plan_to_an_audit_that_is_content(
+    call: Run, run_cli: Run, tmp_path: Path
+) -> None:
+    """Every patch of the plan is applied by its command, in order; the findings that they answer are gone."""
+    hf_finetune(tmp_path / "repo")
+    (tmp_path / "r.json").write_text(call("repo", "--format", "json").out)
+    env = {"CODEX_HOME": str(tmp_path)}
+    plan = run_cli("digest", "--from-audit", "r.json", "--repo", "repo", "--json", cwd=tmp_path, env=env).json
+    commands = [
+        command for task in plan["plan"]["tasks"] for command in task["commands"] if "--apply" in command
+    ]
+    assert len(commands) == 6
+    for command in commands:
+        done = run_cli(*command.split()[1:], cwd=tmp_path, env=env)
+        assert done.code == 0, done.err
+    after = json.loads(call("repo", "--since", "r.json", "--format", "json").out)
+    gone = {key.partition(":")[0] for key in after["delta"]["findings_gone"]}
+    assert gone == {
+        *("resume-not-wired", "unseeded-loader", "secret-baseline"),
+        *("container-root", "container-health", "container-entrypoint"),
+    }
+    assert after["patches"] == []
+
+
 # ---- this project -------------------------------------------------------------------------------
 
 

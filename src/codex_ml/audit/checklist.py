@@ -31,6 +31,10 @@ ITEMS = (
                     *("torch.manual_seed", "random.seed", "numpy.random.seed", "set_seed", "seed_everything"),
                     *(
                         "transformers.set_seed",
+                        # Both seed everything when they are made, by the seed of their arguments.
+                        "transformers.Trainer",
+                        "transformers.Seq2SeqTrainer",
+                        "trl.*Trainer",
                         "tensorflow.random.set_seed",
                         "jax.random.PRNGKey",
                         "torch.Generator",

@@ -31,7 +31,8 @@ def high_signal(audit: Audit) -> list[dict[str, Any]]:
 def _entry(rule: str, ones: list[Finding], why: str) -> dict[str, Any]:
     worst = max(ones, key=lambda one: severity_rank(one.severity))
     files = len({one.evidence.path for one in ones})
-    count = f"{len(ones)} in {files} files" if len(ones) > 1 else ones[0].evidence.where()
+    several = f"{len(ones)} in {files} file{'s' if files > 1 else ''}"
+    count = several if len(ones) > 1 else ones[0].evidence.where()
     return {
         "rule": rule,
         "title": f"{worst.title}: {count}",

@@ -79,10 +79,11 @@ class Index:
     def reached(self, places: Sequence[Evidence]) -> list[Evidence]:
         """Tests with an assertion that call what stands at *places*, directly or through what calls it.
 
-        What stands outside of any function is reached by importing its module.
+        Where all of it stands outside of functions, importing a module is what there is to reach.
         """
         symbols = self._callers({part for place in places for part in place.symbol.split(".") if part})
-        modules = {module for place in places if not place.symbol for module in modules_of(place.path)}
+        within = any(place.symbol for place in places)
+        modules = set() if within else {module for place in places for module in modules_of(place.path)}
         found: list[tuple[bool, Evidence]] = []
         for one in self.facts:
             if not one.is_test:

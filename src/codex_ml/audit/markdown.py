@@ -123,6 +123,8 @@ def _diffs(report: Report) -> Iterator[str]:
     for number, one in enumerate(report["patches"], start=1):
         yield ""
         yield f"### 4.{number} {text(one['title'])}"
+        yield f"Apply it with `--apply {one['id']}`."
+        yield ""
         yield from _fenced(one["diff"], "diff")
         yield f"- *Why*: {text(one['why'])}"
         yield f"- *Risk*: {text(one['risk'])}"

@@ -14,12 +14,11 @@ from typing import Any
 import yaml
 
 from codex_ml.audit.audit import Audit
+from codex_ml.core.digest import digest_bytes
 from codex_ml.core.git_calls import git
-from codex_ml.errors import UsageError
+from codex_ml.errors import UsageError, did_you_mean
 
 _SECONDS = 20.0
-#: The report has room for so many; the worst findings come first.
-_MANY = 10
 _DEVNULL = "/dev/null"
 
 
@@ -37,8 +36,9 @@ class Edit:
 
 @dataclass(frozen=True)
 class Patch:
-    """A checked `Edit`, as a unified diff."""
+    """A checked `Edit`, as a unified diff. *id* stays the same when other patches come and go."""
 
+    id: str
     title: str
     paths: tuple[str, ...]
     why: str
@@ -71,30 +71,37 @@ def make_patches(audit: Audit) -> list[Patch]:
             ):
                 paths = tuple(sorted(edit.files))
                 rollback = f"git apply -R, or revert {', '.join(paths)}"
-                found.append(
-                    Patch(edit.title, paths, edit.why, edit.risk, rollback, edit.validation, edit.rule, diff)
-                )
-    return found[:_MANY]
+                name = f"{edit.rule}-{digest_bytes(edit.title.encode('utf-8', 'replace'))[:8]}"
+                words = (edit.title, paths, edit.why, edit.risk, rollback, edit.validation, edit.rule)
+                found.append(Patch(name, *words, diff))
+    return found
 
 
-def apply_patch(audit: Audit, patches: Sequence[Patch], number: int) -> Patch:
-    """Apply patch *number*, from 1, to the repository. Raises UsageError for none, or where git refuses."""
-    if not 1 <= number <= len(patches):
+def apply_patch(audit: Audit, patches: Sequence[Patch], wanted: str) -> Patch:
+    """Apply the patch of this number (from 1) or id to the repository.
+
+    Numbers change when a patch before is no longer needed, ids do not. Raises UsageError for none of them, or
+    where git refuses.
+    """
+    named = {patch.id: patch for patch in patches}
+    named |= {str(number): patch for number, patch in enumerate(patches, start=1)}
+    if wanted not in named:
         raise UsageError(
-            f"there is no patch {number}",
+            f"there is no patch {wanted}",
             code="audit.patch",
-            got=number,
-            wanted=f"1 to {len(patches)}" if patches else "nothing: no patch can be made from what was found",
-            next_step="see section 4 of the report",
+            wanted=f"1 to {len(patches)}, or the id of one"
+            if patches
+            else "nothing: no patch can be made here",
+            next_step=did_you_mean(wanted, named) if patches else "see section 3 of the report",
         )
-    patch = patches[number - 1]
+    patch = named[wanted]
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "one.patch"
         file.write_text(patch.diff, encoding="utf-8", newline="")
         answer = git(audit.tree.root, "apply", "--whitespace=nowarn", str(file), seconds=_SECONDS)
     if answer is None or not answer.good:
         raise UsageError(
-            f"patch {number} does not apply",
+            f"patch {wanted} does not apply",
             code="audit.patch",
             got="there is no git" if answer is None else answer.error,
             next_step="audit again: the files have changed since",

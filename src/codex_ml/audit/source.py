@@ -284,8 +284,12 @@ class _Walk:
     def _if(self, node: ast.If, owner: str, inside: ast.ClassDef | None, guarded: bool) -> None:
         if not owner and _is_main(node.test):
             self.source.main = node.lineno
-        typing = dotted(node.test).rpartition(".")[2] == "TYPE_CHECKING"
-        self._body(node, owner, inside, guarded=guarded or typing)
+        asked = _asks_for_a_package(node.test)
+        for item in node.body:
+            self._visit(item, owner, inside, guarded or asked)
+        self._visit(node.test, owner, inside, guarded)
+        for item in node.orelse:
+            self._visit(item, owner, inside, guarded or asked)
 
 
 _HANDLERS: dict[type[ast.AST], Callable[..., None]] = {
@@ -351,6 +355,17 @@ def _catches_missing(handler: ast.ExceptHandler) -> bool:
         return True
     kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
     return any(_MISSING.search(dotted(kind)) for kind in kinds)
+
+
+_ASKED = re.compile(
+    r"(^|_|\.)(available|find_spec|installed|TYPE_CHECKING)(\(\))?$|^_?has_|^_?HAS_", re.IGNORECASE
+)
+
+
+def _asks_for_a_package(test: ast.expr) -> bool:
+    """``if is_wandb_available():``, ``if TYPE_CHECKING:``: what is imported below need not be there."""
+    names = (one for one in ast.walk(test) if isinstance(one, ast.Name | ast.Attribute))
+    return any(_ASKED.search(dotted(one)) for one in names)
 
 
 def _is_main(test: ast.expr) -> bool:

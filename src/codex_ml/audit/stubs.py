@@ -13,6 +13,12 @@ from codex_ml.audit.source import Definition, Function, Source, body_without_doc
 _ABSTRACT = re.compile(r"(^|\.)(abstract\w*|overload|override_required|abstractproperty)(\(\))?$")
 _DECLARATIVE = re.compile(r"(^|\.)(fixture|command|group|callback|hookspec|hookimpl|udf|extern|stub)(\(\))?$")
 _OPEN_BASES = re.compile(r"(^|\.)(ABC|Protocol|Interface|NamedTuple|TypedDict)$")
+_HOOK = re.compile(r"_?(on|before|after|pre|post)_")
+#: What an error says that means never, and not: not yet.
+_REFUSAL = re.compile(
+    r"\b(not supported?|unsupported|does ?n[o']t support|cannot|can ?not|can't|not (available|possible))\b",
+    re.I,
+)
 _NO_OP = re.compile(
     r"\b(no[- ]?op|does nothing|do nothing|nothing to|not needed|ignored?|intentionally|"
     r"placeholder for (typing|types)|to be overridden|override|overridden|subclass|hook|by default|"
@@ -27,7 +33,7 @@ def is_stub(one: Definition, source: Source) -> str:
     if isinstance(node, ast.ClassDef) or source.path.endswith(".pyi") or _excused(one):
         return ""
     body = body_without_docstring(node)
-    if any(_raises_not_implemented(statement) for statement in body):
+    if any(_raises_not_implemented(statement) and not _refuses(statement) for statement in body):
         return "raises NotImplementedError whatever it is given"
     if not _is_empty(body) or _declared_no_op(one, node, source):
         return ""
@@ -59,6 +65,12 @@ def _raises_not_implemented(statement: ast.stmt) -> bool:
     return dotted(raised).rpartition(".")[2] == "NotImplementedError"
 
 
+def _refuses(statement: ast.stmt) -> bool:
+    """An error whose text says that the thing is not to be had, as subclasses do that take something back."""
+    texts = (one.value for one in ast.walk(statement) if isinstance(one, ast.Constant))
+    return any(isinstance(text, str) and _REFUSAL.search(text) for text in texts)
+
+
 def _is_empty(body: list[ast.stmt]) -> bool:
     return all(
         isinstance(one, ast.Pass)
@@ -71,7 +83,7 @@ def _declared_no_op(one: Definition, node: Function, source: Source) -> bool:
     """An empty body that is meant: it overrides, it is a hook or a marker, or it says so."""
     if any(_DECLARATIVE.search(name) for name in one.decorators):
         return True
-    if node.name.startswith("__") and node.name.endswith("__"):
+    if (node.name.startswith("__") and node.name.endswith("__")) or _HOOK.match(node.name):
         return True
     holder = one.in_class
     if holder is not None and (

@@ -25,8 +25,10 @@ COMMANDS = {
     "lineage": "lineage",
     "model": "model",
     "pipeline": "pipeline",
+    "plugins": "plugins",
     "reproduce": "reproduce",
     "runs": "runs",
+    "scaffold": "scaffold",
     "selftest": "selftest",
     "store": "store",
     "sweep": "sweep",
@@ -40,12 +42,12 @@ class LazyGroup(click.Group):
     """A group whose commands are imported by name; their modules import click alone."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        return sorted(COMMANDS)
+        return sorted({*COMMANDS, *_plugin_names()})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         module = COMMANDS.get(cmd_name)
         if module is None:
-            return None
+            return _plugin_command(cmd_name)
         command: click.Command = importlib.import_module(f"codex_ml.cli.{module}").command
         return command
 
@@ -56,8 +58,38 @@ class LazyGroup(click.Group):
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             from codex_ml.errors import did_you_mean
 
-            raise click.UsageError(f"there is no command '{args[0]}': {did_you_mean(args[0], COMMANDS)}", ctx)
+            names = self.list_commands(ctx)
+            if args[0] not in names:
+                raise click.UsageError(
+                    f"there is no command '{args[0]}': {did_you_mean(args[0], names)}", ctx
+                )
         return super().resolve_command(ctx, args)
+
+
+def _plugin_names() -> list[str]:
+    """Commands of installed plugins (``codex_ml.commands``); one of a name that exists stays hidden."""
+    from codex_ml.registry.plugins import installed
+
+    return [plugin.name for plugin in installed("commands") if plugin.name not in COMMANDS]
+
+
+def _plugin_command(name: str) -> click.Command | None:
+    """A command of a plugin. A broken one is listed as that, and says what is broken when it is called."""
+    if name not in _plugin_names():
+        return None
+    from codex_ml.errors import RegistryError
+    from codex_ml.registry import registry_for
+
+    try:
+        found: click.Command = registry_for("commands").get(name)
+    except RegistryError as error:
+        broken = error
+
+        def fail() -> None:
+            raise broken
+
+        return click.Command(name, callback=fail, help="Does not load: see codex-ml plugins doctor.")
+    return found
 
 
 @click.group(

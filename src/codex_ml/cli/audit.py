@@ -14,6 +14,8 @@ from codex_ml.cli.common import Invocation, common_options
 if TYPE_CHECKING:
     from codex_ml.audit.audit import Audit
 
+#: The report has room for so many; those of the worst findings come first.
+_PATCHES = 10
 _SEVERITIES = ("info", "low", "medium", "high", "critical")
 
 
@@ -76,10 +78,10 @@ def command() -> None:
 @click.option("--fail-on", type=click.Choice(_SEVERITIES), help="Exit with 3 when a finding is as severe.")
 @click.option("--date", metavar="YYYY-MM-DD", help="The report's day where there is no commit.")
 @click.option(
-    "--apply", "number", type=click.IntRange(min=1), metavar="N", help="Apply patch N of section 4."
+    "--apply", "patch", metavar="PATCH", help="Apply a patch of section 4, by its number or its id."
 )
 def run(
-    invocation: Invocation, path: Path, form: str, out: Path | None, number: int | None, **asked: Any
+    invocation: Invocation, path: Path, form: str, out: Path | None, patch: str | None, **asked: Any
 ) -> int:
     """Audit the repository at PATH and write its status report."""
     from codex_ml.audit.audit import audit
@@ -90,16 +92,16 @@ def run(
     before = load_report(asked["since"]) if asked["since"] else None
     found = audit(path)
     patches = make_patches(found)
-    if number is not None:
-        applied = apply_patch(found, patches, number)
+    if patch is not None:
+        applied = apply_patch(found, patches, patch)
         changed = ", ".join(applied.paths)
         invocation.emit(
-            {"applied": number, "title": applied.title, "paths": applied.paths},
-            f"applied 4.{number}: {changed}",
+            {"applied": applied.id, "title": applied.title, "paths": applied.paths},
+            f"applied {applied.id}: {changed}",
         )
         return 0
     gates = _gates(found, asked["commands"], asked["timeout"]) if asked["run_tests"] else None
-    made = [patch.as_dict() for patch in patches]
+    made = [one.as_dict() for one in patches[:_PATCHES]]
     report = report_of(found, date=asked["date"], patches=made, gates=gates)
     report["delta"] = delta(before, report) if before is not None else None
     files = _write(out, found, report, form) if out is not None else []

@@ -121,9 +121,9 @@ def _store(path: Path | None, document: Document, done: Executed | None) -> list
 
     store = ErrorStore(path) if path is not None else default_store()
     added = []
-    for digest, date in ((document.digest, document.plan.date), (done.digest if done else None, now())):
+    for digest, date in ((document.digest, document.plan.date), (done.digest if done else None, None)):
         if digest is not None and digest.blocks:
-            records = [block_record(block, ts=date) for block in digest.blocks]
+            records = [block_record(block, ts=date or now()) for block in digest.blocks]
             added += store.add_from(digest.counted.sha256, records)
     return [entry.fingerprint for entry in added]
 

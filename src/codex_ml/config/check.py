@@ -5,6 +5,7 @@ from __future__ import annotations
 from codex_ml.config.schema import RunConfig
 from codex_ml.errors import ConfigError
 from codex_ml.registry import registry_for
+from codex_ml.registry.plugins import Plugin
 
 #: data.source -> whether data.path is needed (True), refused (False) or free (None)
 _NEEDS_PATH = {
@@ -37,15 +38,41 @@ def _refuse(what: str, *, code: str, got: str, wanted: str, next_step: str | Non
     raise ConfigError(what, code=code, got=got, wanted=wanted, next_step=next_step)
 
 
+def sink_component(sink: str) -> tuple[str, str]:
+    """(kind, name) of what a sink names: a tracker, or with ``callback:`` before it a callback."""
+    kind, colon, name = sink.partition(":")
+    return ("callbacks", name) if kind == "callback" and colon else ("trackers", sink)
+
+
+def components(config: RunConfig) -> list[tuple[str, str, str]]:
+    """(kind, name, key of the config) of every component that a run is built from."""
+    return [
+        ("models", config.model.name, "model.name"),
+        ("tokenizers", config.tokenizer.name, "tokenizer.name"),
+        ("data_sources", config.data.source, "data.source"),
+        ("objectives", config.objective.name, "objective.name"),
+        *((*sink_component(name), "tracking.sinks") for name in config.tracking.sinks),
+        *(("eval_tasks", name, "eval.tasks") for name in config.eval.tasks),
+    ]
+
+
+def plugins_of(config: RunConfig) -> list[Plugin]:
+    """The plugins among a run's components. Raises NotFoundError and ConflictError as the registry does."""
+    found = (registry_for(kind).source(name) for kind, name, _key in components(config))
+    return list(dict.fromkeys(plugin for plugin in found if plugin is not None))
+
+
 def _check_names(config: RunConfig) -> None:
-    registry_for("models").check(config.model.name)
-    registry_for("tokenizers").check(config.tokenizer.name)
-    registry_for("data_sources").check(config.data.source)
-    registry_for("objectives").check(config.objective.name)
-    for sink in config.tracking.sinks:
-        registry_for("trackers").check(sink)
-    for task in config.eval.tasks:
-        registry_for("eval_tasks").check(task)
+    for kind, name, key in components(config):
+        plugin = registry_for(kind).source(name)
+        if plugin is not None and not plugin.matches(config.plugins.allow):
+            _refuse(
+                f"{key} names a plugin that plugins.allow leaves out",
+                code="config.plugin",
+                got=plugin.who(),
+                wanted=f"one of {', '.join(config.plugins.allow)}" if config.plugins.allow else "no plugin",
+                next_step=f"add {plugin.distribution} to plugins.allow, or choose another {key}",
+            )
 
 
 #: Keys of the shape of a new model -> what is too little for one.

@@ -26,7 +26,8 @@ from omegaconf.errors import OmegaConfBaseException
 from codex_ml.config.check import check_config
 from codex_ml.config.defaults import check_defaults
 from codex_ml.config.environment import environment_values, variable_of
-from codex_ml.config.groups import configs_directory, find_config, group_options
+from codex_ml.config.groups import configs_directory, find_config, group_options, plugin_directories
+from codex_ml.config.interfaces import register_interfaces
 from codex_ml.config.keys import all_keys, flatten, sections
 from codex_ml.config.schema import RunConfig
 from codex_ml.config.sources import (
@@ -68,6 +69,7 @@ def compose(
     (unknown component name).
     """
     values, origins, words = _compose_values(overrides, config_dir=config_dir, environ=environ)
+    register_interfaces(environ)
     config = decode(values, origins)
     check_config(config)
     return Composed(config=config, origins=origins, overrides=tuple(words))
@@ -87,7 +89,9 @@ def _compose_values(
     )
     from_environment = environment_values(environ)
     extra = [f"{path}={_quoted(path, text)}" for path, text in from_environment.items()]
-    search = [f"hydra.searchpath=[{_hydra_text(f'file://{config_dir.absolute()}')}]"] if config_dir else []
+    places = [*plugin_directories(), *([config_dir.absolute()] if config_dir else [])]
+    listed = ",".join(_hydra_text(f"file://{place}") for place in places)
+    search = [f"hydra.searchpath=[{listed}]"] if places else []
     values, sources = _merge([*search, *extra, *_without_unset(typed, parsed)], config_dir)
     origins = origins_of(sources)
     origins |= {path: Origin(f"environment variable {variable_of(path)}", None) for path in from_environment}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from codex_ml.config.groups import configs_directory, find_config, group_options
+from codex_ml.config.groups import bases, find_config, group_options
 from codex_ml.config.sources import MISSING, yaml_root
 from codex_ml.errors import ConfigError, did_you_mean, nearest
 
@@ -104,8 +104,8 @@ def _check_entry(entry: _Entry, *, within: str, config_dir: Path | None) -> None
     """Raise ConfigError unless group and options exist, and a group that has a default is overridden."""
     if entry.group.split("/")[0] == "hydra" or entry.optional:
         return
-    bases = [base for base in (configs_directory(), config_dir) if base is not None]
-    if not any((base / entry.group).is_dir() for base in bases):
+    places = bases(config_dir)
+    if not any((base / entry.group).is_dir() for base in places):
         raise _unknown_group(entry, config_dir)
     for option in entry.options:
         if option == MISSING:

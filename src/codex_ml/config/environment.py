@@ -18,6 +18,13 @@ PLAIN_VARIABLES = {
     "CODEX_LOG_KEEP": "how many files moved aside are kept (default: 5)",
     "CODEX_NAMES": "plain: record host, user and home as they are (default: pseudonyms)",
     "CODEX_MLFLOW_URI": "MLflow's store where tracking.mlflow.uri is unset",
+    "CODEX_PLUGINS": "patterns of plugins that may be used, by commas; none: no plugin (default: all)",
+    "CODEX_INTERFACES_CFG": "YAML file that names components by path, see docs/plugins.md",
+    **{
+        f"CODEX_{name}_{part}": f"{what} of a {name.lower().replace('_', ' ')} by path, see docs/plugins.md"
+        for name in ("TOKENIZER", "REWARD", "RL", "METRIC", "DATA_SOURCE", "TRACKER")
+        for part, what in (("PATH", "module:Class"), ("KWARGS", "arguments, as JSON,"))
+    },
     "CODEX_DISABLE_NVML": "any value: do not look at the GPUs while watching the machine",
 }
 

@@ -38,10 +38,13 @@ class _Audit:
     report: str
     snapshot: Mapping[str, Any]
     patches: list[dict[str, Any]]
+    #: The day of a report without a commit to take it from.
+    date: str | None = None
 
     @property
     def again(self) -> str:
-        return f"codex-ml audit {shlex.quote(self.path)} --since {shlex.quote(self.report)}"
+        day = f" --date {shlex.quote(self.date)}" if self.date else ""
+        return f"codex-ml audit {shlex.quote(self.path)} --since {shlex.quote(self.report)}{day}"
 
 
 def audit_tasks(text: str, *, report: str, repository: str = ".") -> tuple[Task, ...]:
@@ -84,7 +87,10 @@ def _read(text: str, report: str, repository: str) -> _Audit:
     if not isinstance(snapshot, dict):
         raise _no_report(report, "no object 'snapshot'")
     value = redact_value(value)
-    return _Audit(repository, report, value["snapshot"], _rows(value, "patches"))
+    metadata = value.get("metadata") or {}
+    undated = isinstance(metadata, dict) and "git_context" in metadata and metadata["git_context"] is None
+    day = str(metadata.get("date")) if undated else None
+    return _Audit(repository, report, value["snapshot"], _rows(value, "patches"), day)
 
 
 def _no_report(report: str, got: str) -> DataError:
@@ -133,7 +139,7 @@ def _places(value: Any) -> list[str]:
 
 def _patch_task(audit: _Audit, at: int, patch: dict[str, Any]) -> Task:
     files = _files(patch)
-    number = patch.get("number") if isinstance(patch.get("number"), int) else at
+    number = patch.get("id") or at  # a number is another patch's once the one before it is applied
     return Task(
         id=f"patch-{at}",
         title=f"Apply the patch: {_words(patch.get('title')) or ', '.join(files) or number}",

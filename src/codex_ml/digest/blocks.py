@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -102,7 +103,8 @@ class _Count:
 
 def repetition_key(failure: Failure) -> str:
     """Equal for failures that are one, as far as can be told before they are redacted."""
-    return f"{failure.kind}\0{normalise(error_of(failure))}\0{normalise(failure.step)}"
+    whole = f"{failure.kind}\0{normalise(error_of(failure))}\0{normalise(failure.step)}"
+    return hashlib.blake2b(whole.encode("utf-8", "replace"), digest_size=16).hexdigest()
 
 
 def count_once(

@@ -17,6 +17,7 @@ from codex_ml.errors import CodexError
 
 __all__ = ["capture_exception", "default_store", "log_error", "make_error_block"]
 
+_MOST_DETAIL = 8000
 _log = logging.getLogger(__name__)
 
 
@@ -55,7 +56,9 @@ def capture_exception(error: BaseException, *, step: str) -> Entry | None:
         f"{_short(frames[-1].filename)}:{frames[-1].lineno} in {frames[-1].name}" if frames else "no frame"
     )
     context = f"codex-ml {__version__}, Python {platform.python_version()}, raised at {where}"
-    detail = "".join(traceback.format_exception(error))[-8000:]
+    detail = "".join(traceback.format_exception(error))
+    if len(detail) > _MOST_DETAIL:  # whole lines, for half a secret would not be known as one
+        detail = detail[-_MOST_DETAIL:].partition("\n")[2]
     try:
         return log_error(step, error, context, detail=detail)
     except (CodexError, OSError) as failed:

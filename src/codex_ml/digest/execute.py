@@ -224,5 +224,6 @@ def _tail(output: IO[bytes]) -> str:
     size = output.seek(0, os.SEEK_END)
     output.seek(max(0, size - _KEPT))
     text = output.read().decode("utf-8", "replace")
-    cut = f"… ({size - _KEPT} bytes before)\n" if size > _KEPT else ""
-    return redact_text(cut + text)
+    if size > _KEPT:  # whole lines, for half a secret would not be known as one
+        text = f"… ({size - _KEPT} bytes before)\n{text.partition(chr(10))[2]}"
+    return redact_text(text)

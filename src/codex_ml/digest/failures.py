@@ -63,6 +63,15 @@ class Block:
     lines: tuple[int, ...] = field(default=())  # where they begin, the first 20
 
 
+def cut(text: str, most: int) -> str:
+    """The first *most* characters of *text*, whole words of them: half a secret would not be known as one."""
+    if len(text) <= most:
+        return text
+    head = text[:most]
+    whole = head[: max(head.rfind(" "), head.rfind("\n"), head.rfind("\t")) + 1]
+    return whole.rstrip() if len(whole) > most // 2 else head
+
+
 def clipped(text: str) -> str:
     """*text* within the bounds that a report keeps, with what was left out said."""
     lines = text.rstrip().splitlines()
@@ -70,5 +79,6 @@ def clipped(text: str) -> str:
         lines = [*lines[:MOST_LINES], f"… ({len(lines) - MOST_LINES} more lines)"]
     joined = "\n".join(lines)
     if len(joined) > MOST_CHARACTERS:
-        joined = f"{joined[:MOST_CHARACTERS]}… ({len(joined) - MOST_CHARACTERS} more characters)"
+        head = cut(joined, MOST_CHARACTERS)
+        joined = f"{head}… ({len(joined) - len(head)} more characters)"
     return joined

@@ -56,4 +56,5 @@ def fingerprint(error: str, *, step: str = "") -> str:
 
     To be given redacted text: a digest of a secret would be a trace of it.
     """
-    return hashlib.sha256(f"{normalise(step)}\0{normalise(error)}".encode()).hexdigest()[:16]
+    whole = f"{normalise(step)}\0{normalise(error)}"
+    return hashlib.sha256(whole.encode("utf-8", "replace")).hexdigest()[:16]

@@ -71,6 +71,10 @@ class PytestReader:
         if self.section == "short test summary info":
             if found := SUMMARY.match(text):
                 self._summary(found, line)
+            elif _FINAL.match(text):  # pytest -q: no bars around the last line
+                self.failed, self.passed = " failed" in text or " error" in text, " passed" in text
+                self.finish()
+                return False
             elif self._is_foreign(line):
                 self.finish()
                 return False

@@ -8,7 +8,7 @@ from dataclasses import replace
 from codex_ml.digest.blocks import repetition_key
 from codex_ml.digest.clean import Line, clean
 from codex_ml.digest.exceptions import GROUP_HEAD, HEAD, TracebackReader, syntax_failure
-from codex_ml.digest.failures import Cause, Failure, Rank, clipped
+from codex_ml.digest.failures import Cause, Failure, Rank, clipped, cut
 from codex_ml.digest.lint import lint_failures
 from codex_ml.digest.pytest_output import SECTION, PytestReader
 from codex_ml.digest.rules import harmless, match
@@ -22,15 +22,18 @@ _NOX_SESSION = re.compile(
 _NOX_OTHER = re.compile(r"nox > (?P<what>Program .* not found.*|\w*Error: .*)$")
 _FINAL = re.compile(r"=* ?(?=\d)(?:\d+ \w+(?:, )?)+ in [\d.:]+s?")
 #: Kinds whose message goes on in indented lines.
-_CONTINUED = ("uv", "rustc", "cmake", "error", "go", "java")
+_CONTINUED = ("uv", "rustc", "cmake", "error", "go", "java", "doctest")
 _MOST_CONTINUED = 12
 #: Characters of a line that are matched against forms of lines.
 _MOST_MATCHED = 4096
 _BY_A_TEST = "printed by a test; pytest's own account decides"
-#: Kinds that end a session of pytest rather than being printed in it.
+#: Kinds that end a session of pytest rather than being printed in it: the machine's, and a floor not reached.
 _OF_THE_MACHINE = ("crash", "memory", "disk", "timeout", "make", "nox")
+_ENDING = (*_OF_THE_MACHINE, "coverage")
 #: More failures than these are counted and not kept.
 MOST_FAILURES = 20_000
+#: Of those, so many are compared with the kept ones before they are left out.
+_MOST_COMPARED = 20_000
 
 
 class LogReader:
@@ -91,7 +94,7 @@ class LogReader:
         """What was logged while a session ran is not why it ended: its own account is."""
         own, passed = bool(self.pytest.failures), self.pytest.passed and not self.pytest.failed
         if own or passed:
-            self._demote(self._session_began, _BY_A_TEST, but=_OF_THE_MACHINE)
+            self._demote(self._session_began, _BY_A_TEST, but=_ENDING)
         self.take_pytest()
         self._session_began = line.number + 1
 
@@ -151,9 +154,11 @@ class LogReader:
     def _by_rule(self, line: Line) -> None:
         if line.text.startswith(("make", "gmake")) and line.text.endswith("(ignored)"):
             self._demote(self.steps.began, "make ignores the error of this recipe")
-        elif (answer := match(line.text[:_MOST_MATCHED])) and harmless(line.text[:_MOST_MATCHED]):
             return
-        elif answer:
+        text = cut(line.text, _MOST_MATCHED).strip()  # installers indent what they quote
+        if (answer := match(text)) and harmless(text):
+            return
+        if answer:
             rule, found = answer
             if rule.kind in _OF_THE_MACHINE and is_command(line.text):
                 return  # what a shell or make echoes was not said by the machine
@@ -189,14 +194,13 @@ class LogReader:
         if self._open is None:
             return False
         failure, text = self._open
-        goes_on = line.text[:1].isspace() or line.text[:1] in "╰│|="
+        goes_on = line.text[:1].isspace() or line.text.startswith(("╰", "│", "|", "=", "Caused by: "))
         if goes_on and line.text.strip() and len(text) < _MOST_CONTINUED:
             text.append(line.text.rstrip())
             return True
         self._open = None
         if len(text) > 1:
-            root = replace(failure.root, text=clipped("\n".join(text)))
-            failure = replace(failure, causes=(root,))
+            failure = replace(failure, causes=_causes(failure, text))
         self._add(failure)
         return False
 
@@ -215,6 +219,9 @@ class LogReader:
 
     def _count(self, failure: Failure) -> None:
         """Count a failure for which there is no room: with its like, or as left out."""
+        if self.left_out >= _MOST_COMPARED:
+            self.left_out += 1
+            return
         if not self.more:
             self.more = {repetition_key(one): 0 for one in self.failures}
         key = repetition_key(failure)
@@ -232,6 +239,18 @@ class LogReader:
         self.pytest.finish()
         if self.pytest.failures:
             self._session_over(Line("", 0))
+
+
+def _causes(failure: Failure, text: list[str]) -> tuple[Cause, ...]:
+    """The message as one cause; Java's, which tells the innermost exception last, the other way round."""
+    parts = [[text[0]]]
+    for line in text[1:]:
+        if line.startswith("Caused by: "):
+            parts.append([line.removeprefix("Caused by: ")])
+        else:
+            parts[-1].append(line)
+    found = [Cause(clipped("\n".join(part)), failure.root.place, "cause") for part in parts[::-1]]
+    return (*found[:-1], replace(found[-1], link="then"))
 
 
 def read_log(source: Source) -> LogReader:

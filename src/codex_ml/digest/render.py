@@ -93,7 +93,8 @@ def _failure(digest: Digest) -> list[str]:
             link = f" — {_LINKS[cause.link]}:" if at < len(failure.causes) else ""
             lines.append(f"{at}. `{_code(cause.text)}`{place}{link}")
         lines += ["", fenced(failure.root.text)] if "\n" in failure.root.text else []
-    lines += [f"- {note}" for note in digest.notes]
+    if digest.notes:
+        lines += ["", *(f"- {note}" for note in digest.notes)]
     return [*lines, ""]
 
 

@@ -89,6 +89,7 @@ _MACHINE = _rules(
         "egmentation fault|SIGSEGV|SIGABRT|core dumped",
         r"(?P<what>.*(?:[Ss]egmentation fault|SIGSEGV|SIGABRT|\(core dumped\)).*)",
     ),
+    ("timeout", "Terminated", r"(?P<what>Terminated)$"),
     ("disk", "left on device", r"(?P<what>.*[Nn]o space left on device.*)"),
     (
         "timeout",
@@ -133,6 +134,13 @@ _TOOLS = _rules(
         "--- FAIL: |panic: |panicked at",
         r"(?P<what>\s*--- FAIL: (?P<subject>\S+).*|panic: .*|thread '.*' panicked at .*)",
     ),
+    (
+        "coverage",
+        "Required test coverage|Coverage failure",
+        r"(?P<what>(?:FAIL |ERROR: )?Required test coverage .* not reached.*|Coverage failure: .*)",
+    ),
+    ("doctest", "Failed example", r"(?P<what>Failed example:.*)"),
+    ("sphinx", "treated as errors", r"(?P<what>.*warnings? treated as errors.*)"),
     ("java", "Exception in thread", r"(?P<what>Exception in thread .*)"),
     ("git", "fatal: ", r"(?P<what>fatal: .*)"),
     (
@@ -145,11 +153,11 @@ _TOOLS = _rules(
     ),
     (
         "shell",
-        "not found|No such file|ermission denied",
+        "not found|No such file|ermission denied|No module named",
         (
             rf"(?P<what>{_SHELL}.*(?:not found|No such file or directory|[Pp]ermission denied).*"
             r"|[\w./-]+: (?:command )?not found|(?:\S+: )?command not found: \S+|.*: command not found"
-            r"|\S*python[\d.]*: can't open file .*)$"
+            r"|\S*python[\d.]*: (?:can't open file|No module named) .*)$"
         ),
     ),
 )

@@ -7,6 +7,7 @@ import shlex
 from dataclasses import dataclass
 
 from codex_ml.digest.clean import Line
+from codex_ml.digest.failures import cut
 
 #: First words that make a text a command.
 _NAMES = """
@@ -70,5 +71,10 @@ class Steps:
             self._begin("pytest", line, "pytest")
 
     def _begin(self, name: str, line: Line, command: str | None) -> bool:
-        self.number, self.name, self.command, self.began = self.number + 1, name[:200], command, line.number
+        self.number, self.name, self.command, self.began = (
+            self.number + 1,
+            cut(name, 200),
+            command,
+            line.number,
+        )
         return True

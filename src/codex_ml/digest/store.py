@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from codex_ml.core.ndjson import NdjsonAppender, parse_line
-from codex_ml.core.publish import exclusive, make_directory, storage_error, write_file, writing
+from codex_ml.core.publish import exclusive, make_directory, write_file, writing
 from codex_ml.core.redact import redact_value
 from codex_ml.digest.fingerprint import fingerprint
 from codex_ml.errors import DataError, IntegrityError, StorageError, did_you_mean
@@ -150,15 +150,13 @@ class ErrorStore:
 
 
 def _unreadable(error: OSError, path: Path) -> StorageError:
-    if isinstance(error, IsADirectoryError | NotADirectoryError):
-        return StorageError(
-            f"{path} is no file",
-            code="errors.store",
-            got=error.strerror,
-            wanted="a file of records, one a line",
-            next_step="give the file with --store, such as .codex/errors.ndjson",
-        )
-    return storage_error(error, path)
+    return StorageError(
+        f"the error store {path} cannot be read",
+        code="errors.store",
+        got=error.strerror or str(error),
+        wanted="a file of records, one a line",
+        next_step="give the file with --store, such as .codex/errors.ndjson",
+    )
 
 
 def _merged(before: Entry | None, new: Entry) -> Entry:

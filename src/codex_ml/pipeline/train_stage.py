@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import functools
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from codex_ml.checkpointing.layout import step_of
+from codex_ml.config.check import plugins_of
 from codex_ml.core.offline import network_denied
 from codex_ml.core.redact import redact_value
 from codex_ml.errors import TrainingError
@@ -24,7 +26,7 @@ from codex_ml.provenance.determinism import DeterminismReport, apply_determinism
 from codex_ml.provenance.environment import capture_env, source_digest
 from codex_ml.provenance.facts import run_facts
 from codex_ml.provenance.opening import Asked, begin_segment, grade_of, lowered_since, open_run
-from codex_ml.provenance.packages import libraries
+from codex_ml.provenance.packages import libraries, plugin_facts
 from codex_ml.provenance.pseudonyms import pseudonyms, shortened
 from codex_ml.training.distributed import World, joined
 from codex_ml.training.engines.hf_trainer import run_hf_trainer
@@ -121,6 +123,7 @@ def asked_of(work: Work, resolved: ResolvedRun, report: DeterminismReport, paren
         "initial_weights": parent.weights_sha256 if parent else None,
         **{f"libraries.{name}": text for name, text in libraries(pretrained=work.base is not None).items()},
         **(work.base.inputs(engine=work.config.train.engine) if work.base else {}),
+        **{f"plugins.{row['kind']}/{row['name']}": _contents_of(row) for row in _computing(work)},
     }
     return Asked(
         config=work.config,
@@ -132,6 +135,15 @@ def asked_of(work: Work, resolved: ResolvedRun, report: DeterminismReport, paren
     )
 
 
+def _computing(work: Work) -> list[dict[str, str]]:
+    """The plugins that can change a bit of the run; trackers only look on."""
+    return [row for row in plugin_facts(plugins_of(work.config)) if row["kind"] != "trackers"]
+
+
+def _contents_of(row: Mapping[str, str]) -> str:
+    return f"{row['distribution']} {row['version']} {row['sha256'][:16]}"
+
+
 def with_provenance(work: Work, asked: Asked) -> Asked:
     """*asked* with the record of code, environment, seeds and call as they are at this start."""
     home, names = work.request.home, pseudonyms()
@@ -139,6 +151,7 @@ def with_provenance(work: Work, asked: Asked) -> Asked:
     provenance = {
         "code": code.facts,
         "environment": capture_env(home.runs, names=names),
+        "plugins": plugin_facts(plugins_of(work.config)),
         "seeds": {"run": work.config.seed, **seeds_of(work.config.seed)},
         "call": {
             "argv": names.value(redact_value(list(sys.argv))),

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from codex_ml.core.digest import digest_bytes, digest_file
+from codex_ml.core.digest import digest_bytes, digest_file, digest_tree
 from codex_ml.core.redact import redact_text
 from codex_ml.provenance.code import without_user
+from codex_ml.registry.plugins import BY_PATH, Plugin
 
 _LOCKS = (
     "*.lock",
@@ -64,6 +67,34 @@ def libraries(*, pretrained: bool) -> dict[str, str]:
             continue
         found[name] = f"{dist.version} {(_contents(dist) or 'unknown')[:16]}"
     return found
+
+
+def plugin_facts(plugins: Sequence[Plugin]) -> list[dict[str, str]]:
+    """Name, version and content digest of each plugin that a run is built from.
+
+    The contents are those of its distribution; of a component by path, and of a distribution without hashes
+    (an editable installation), those of the module itself.
+    """
+    return [
+        {**dataclasses.asdict(one), "sha256": (_distribution(one) or _module(one) or "unknown")}
+        for one in plugins
+    ]
+
+
+def _distribution(plugin: Plugin) -> str | None:
+    if plugin.distribution == BY_PATH:
+        return None
+    dist = metadata.distribution(plugin.distribution)
+    direct = dist.read_text("direct_url.json") or ""
+    return None if '"editable": true' in direct or '"editable":true' in direct else _contents(dist)
+
+
+def _module(plugin: Plugin) -> str | None:
+    """Of the top package's sources, or of the one module that it is."""
+    spec = find_spec(plugin.target.partition(":")[0].partition(".")[0])
+    if spec is not None and spec.submodule_search_locations:
+        return digest_tree(Path(next(iter(spec.submodule_search_locations))), pattern="**/*.py")
+    return digest_file(Path(spec.origin)) if spec is not None and spec.origin is not None else None
 
 
 def _origin(dist: metadata.Distribution) -> dict[str, Any]:

@@ -28,6 +28,7 @@ BUILTINS: dict[str, dict[str, str]] = {
         "tensorboard": "codex_ml.tracking.tensorboard_sink:TensorBoardTracker",
         "wandb": "codex_ml.tracking.wandb_sink:WandbTracker",
     },
+    "metrics": {"token_accuracy": "codex_ml.metrics.functions:token_accuracy"},
     "eval_tasks": {
         "compressors": "codex_ml.evaluation.tasks.compressors:evaluate_compressors",
         "lm": "codex_ml.evaluation.tasks.lm:evaluate_lm",

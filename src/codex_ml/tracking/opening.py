@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from codex_ml.config.check import sink_component
 from codex_ml.config.schema import RunConfig
 from codex_ml.config.schema.tracking import TrackingConfig
 from codex_ml.core.ndjson import read
@@ -18,6 +19,7 @@ from codex_ml.core.redact import redact_text
 from codex_ml.errors import CodexError, Interrupted, LoadError, MissingExtraError
 from codex_ml.interfaces.tracker import Status
 from codex_ml.registry import registry_for
+from codex_ml.tracking.callback import CallbackTracker
 from codex_ml.tracking.composite import CompositeTracker
 from codex_ml.tracking.context import TrackerContext, clean_facts, params_of
 from codex_ml.tracking.file_sinks import CsvTracker, FileTracker, NdjsonTracker
@@ -37,9 +39,10 @@ def check_trackers(cfg: TrackingConfig, *, runs: Path, network_allowed: bool) ->
     """
     broken: dict[str, str] = {}
     for name in _asked(cfg):
-        registry_for("trackers").check(name)
+        kind, component = sink_component(name)
+        registry_for(kind).check(component)
         try:
-            factory = registry_for("trackers").get(name)
+            factory = registry_for(kind).get(component)
         except (LoadError, MissingExtraError):
             continue  # absent: said when it is opened, and the run goes on
         check = getattr(factory, "check", None)
@@ -194,7 +197,10 @@ def _asked(cfg: TrackingConfig) -> list[str]:
 
 def _factory(name: str) -> Any:
     """What makes a tracker; its packages are imported here, by the thread that imports everything else."""
-    factory = registry_for("trackers").get(name)
+    kind, component = sink_component(name)
+    factory = registry_for(kind).get(component)
+    if kind == "callbacks":
+        return functools.partial(CallbackTracker, factory)
     for module in getattr(factory, "requires", ()):
         require(module, extra=getattr(factory, "extra", "tracking"))
     return factory

@@ -22,8 +22,8 @@ def patched(root: Path, files: dict[str, str | bytes], rule: str) -> Patch:
     write(root, files)
     found = audit(root, workers=1)
     patches = make_patches(found)
-    (number,) = [place for place, patch in enumerate(patches, start=1) if patch.rule == rule]
-    return apply_patch(found, patches, number)
+    (name,) = [patch.id for patch in patches if patch.rule == rule]
+    return apply_patch(found, patches, name)
 
 
 def run(root: Path, code: str) -> str:
@@ -157,12 +157,12 @@ def test_a_number_that_is_none_is_refused_and_so_is_a_file_that_changed(tmp_path
     write(tmp_path, {"a.py": "import torch\ntorch.load('x')\n"})
     found = audit(tmp_path, workers=1)
     patches = make_patches(found)
-    for number in (0, len(patches) + 1):
+    for number in ("0", str(len(patches) + 1), "unsafe-load-0"):
         with pytest.raises(UsageError, match="there is no patch"):
             apply_patch(found, patches, number)
     (tmp_path / "a.py").write_text("import torch\n\n\nprint(torch.load('y'))\n")
     with pytest.raises(UsageError, match="does not apply"):
-        apply_patch(found, patches, 1)
+        apply_patch(found, patches, "1")
 
 
 def test_a_diff_of_any_two_texts_applies() -> None:

@@ -53,12 +53,14 @@ CASES: dict[str, list[tuple[Files, Files]]] = {
     "container-entrypoint": [({"Dockerfile": "FROM a\nCMD [\"a\"]\n"}, {"Dockerfile": "FROM a\nENTRYPOINT [\"a\"]\n"})],
     "container-health": [({"Dockerfile": "FROM a\n"}, {"Dockerfile": "FROM a\nHEALTHCHECK CMD a\n"}), ({"api.dockerfile": "FROM a\n"}, {"Dockerfile": "FROM a\n", "compose.yaml": "services:\n  a:\n    healthcheck:\n      test: a\n"})],
     "optional-import": [
+        ({"a.py": "if x:\n    import wandb\n"}, {"a.py": "from b import is_wandb_available\nif is_wandb_available():\n    import wandb\n"}),
         ({"a.py": "import sentencepiece as spm\n"}, {"a.py": "try:\n    import sentencepiece as spm\nexcept ModuleNotFoundError:\n    spm = None\n"}),
         ({"a.py": "import mlflow\n"}, {"a.py": "def log():\n    import mlflow\n    mlflow.start_run()\n"}),
         ({"a.py": "from peft import LoraConfig\n"}, {"a.py": "from peft import LoraConfig\n", "requirements.txt": "peft>=0.1\n"}),
         ({"a.py": "import wandb\n"}, {"a.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import wandb\n"}),
     ],
     "unseeded-entry": [
+        ({"a.py": "def main():\n    Engine().train()\n    loss.backward()\nif __name__ == '__main__':\n    main()\n"}, {"a.py": "from trl import SFTTrainer\ndef main():\n    t = SFTTrainer(model=m)\n    t.train()\nif __name__ == '__main__':\n    main()\n"}),
         ({"a.py": "def main():\n    loss.backward()\nif __name__ == '__main__':\n    main()\n"}, {"a.py": "import torch\ndef main():\n    torch.manual_seed(0)\n    loss.backward()\nif __name__ == '__main__':\n    main()\n"}),
         ({"a.py": "loss.backward()\n"}, {"a.py": "from b import prepare\nprepare()\nloss.backward()\n", "b.py": "import random\ndef prepare():\n    _seed()\ndef _seed():\n    random.seed(1)\n"}),
     ],

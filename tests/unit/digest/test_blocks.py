@@ -44,6 +44,13 @@ def test_a_fence_is_longer_than_any_run_of_back_ticks_within(text: str) -> None:
     assert first not in text or len(first) > max(map(len, text.replace("ab", " ").split()), default=0)
 
 
+def test_a_secret_where_a_long_text_is_cut_leaves_no_half() -> None:
+    for pad in range(3900, 4100, 7):
+        log = f"ERROR: {'word ' * (pad // 5)}{'x' * (pad % 5)} {TOKEN} and more {'tail ' * 99}\n"
+        (block,) = digest_log(io.BytesIO(log.encode())).blocks
+        assert TOKEN[:12] not in str(block_record(block, ts=None))
+
+
 def test_failures_that_differ_in_a_secret_alone_are_one() -> None:
     other = "ghp_" + "c3D4" * 9
     log = "".join(f"ERROR: push with {token} was refused\n" for token in (TOKEN, other, TOKEN))

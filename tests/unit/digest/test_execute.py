@@ -167,7 +167,7 @@ def test_a_command_over_its_time_is_ended_with_all_that_it_started(rules: Rules,
     )
     assert time.monotonic() - began < 1.4
     assert done.plan.tasks[0].result["commands"][0]["outcome"] == "timed out"  # type: ignore[index]
-    time.sleep(1.5)
+    time.sleep(1.2)
     assert not (tmp_path / "survived").exists()
 
 

@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 
 from codex_ml.errors import ConflictError, LoadError, MissingExtraError, NotFoundError, RegistryError
-from codex_ml.registry import Registry, registry_for
-from codex_ml.registry import registry as implementation
+from codex_ml.registry import Registry, plugins, registry_for
 from codex_ml.registry.builtins import BUILTINS
 
-KIND = "probes"
+KIND = "metrics"
 
 
 @pytest.fixture
@@ -27,10 +26,10 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
         (info / "entry_points.txt").write_text(f"[codex_ml.{kind}]\n{points}\n")
         (root / f"{name}.py").write_text(source)
         monkeypatch.syspath_prepend(root)
-        implementation._entry_points.cache_clear()
+        plugins.forget()
 
     yield build
-    implementation._entry_points.cache_clear()
+    plugins.forget()
     for name in [name for name in sys.modules if name.startswith("codex_plugin")]:
         del sys.modules[name]
 
@@ -91,7 +90,7 @@ def test_every_built_in_name_loads() -> None:
     for kind, table in BUILTINS.items():
         assert registry_for(kind) is registry_for(kind)
         for name in table:
-            assert callable(registry_for(kind).get(name)), f"{kind}/{name}"
+            assert registry_for(kind).get(name) is not None, f"{kind}/{name}"
 
 
 # ---- components that do not load -----------------------------------------------------------------
@@ -154,10 +153,10 @@ def test_an_installed_distribution_adds_names_without_being_imported(install) ->
 
 
 def test_a_plugin_is_found_by_the_registry_of_its_kind_only(install) -> None:
-    install("codex_plugin_kind", "other = codex_plugin_kind:make", kind="others")
+    install("codex_plugin_kind", "other = codex_plugin_kind:make", kind="callbacks")
     assert Registry(KIND, {}).names() == []
-    assert Registry("others", {}).names() == ["other"]
-    assert Registry("others", {}, plugins=False).names() == []
+    assert Registry("callbacks", {}).names() == ["other"]
+    assert Registry("callbacks", {}, plugins=False).names() == []
 
 
 def test_two_plugins_with_one_name_are_refused_by_both_places(install) -> None:
@@ -169,8 +168,49 @@ def test_two_plugins_with_one_name_are_refused_by_both_places(install) -> None:
     assert "codex_plugin_one:make" in str(caught.value) and "codex_plugin_two:make" in str(caught.value)
 
 
-def test_a_built_in_name_is_what_it_was_whatever_is_installed(install) -> None:
+def test_a_built_in_name_is_replaced_by_nobody_and_both_are_named(install) -> None:
     install("codex_plugin_evil", "json = codex_plugin_evil:make", source="def make(): return 'evil'")
-    import json
+    registry = Registry(KIND, {"json": "json:dumps", "loads": "json:loads"})
+    with pytest.raises(ConflictError) as caught:
+        registry.get("json")
+    assert caught.value.code == "registry.conflict"
+    assert "json:dumps (built in)" in str(caught.value)
+    assert "codex_plugin_evil:make of codex_plugin_evil" in str(caught.value)
+    assert registry.get("loads")("1") == 1
 
-    assert Registry(KIND, {"json": "json:dumps"}).get("json") is json.dumps
+
+def test_a_plugin_for_another_contract_is_refused_by_name(install) -> None:
+    source = "CODEX_ML_CONTRACT = {'metrics': 2}\ndef make(): pass\n"
+    install("codex_plugin_new", "new = codex_plugin_new:make", source=source)
+    with pytest.raises(LoadError) as caught:
+        Registry(KIND, {}).get("new")
+    assert caught.value.code == "plugin.contract"
+    assert "codex_plugin_new 1.0" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "seen"),
+    [(None, ["good"]), ("codex_plugin_*", ["good"]), ("metrics/good", ["good"]), ("other", []), ("none", [])],
+)
+def test_the_environment_says_which_plugins_there_are(
+    allowed: str | None, seen: list[str], install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install("codex_plugin_good", "good = codex_plugin_good:make", source="def make(): pass\n")
+    if allowed is not None:
+        monkeypatch.setenv(plugins.VARIABLE, allowed)
+    assert Registry(KIND, {}).names() == seen
+
+
+def test_a_misspelt_group_is_told(install) -> None:
+    install("codex_plugin_lost", "lost = codex_plugin_lost:make", kind="trakers")
+    assert plugins.strangers() == ("codex_ml.trakers: lost = codex_plugin_lost:make",)
+
+
+def test_arguments_of_a_registration_are_passed_at_each_call() -> None:
+    registry = Registry(KIND, {}, plugins=False)
+    for _ in range(2):  # the same again is no conflict
+        registry.register("rounded", "builtins:round", kwargs={"ndigits": 1})
+    assert registry.get("rounded")(0.25 + 1.1) in (1.3, 1.4)
+    assert (
+        code_of(lambda: registry.register("rounded", "builtins:round"), ConflictError) == "registry.conflict"
+    )

@@ -10,7 +10,7 @@ import pytest
 
 from codex_ml.core.ndjson import read
 from codex_ml.errors import ConfigError, Interrupted, NotFoundError
-from codex_ml.registry import registry as registry_module
+from codex_ml.registry import plugins
 from codex_ml.tracking import mirror, opening
 from codex_ml.tracking.context import TrackerContext
 from codex_ml.tracking.opening import (
@@ -74,10 +74,10 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         "demanding = lines_tracker:Demanding\nrough = lines_tracker:Rough\nbroken = broken_tracker:Any\n"
     )
     monkeypatch.syspath_prepend(str(room))
-    registry_module._entry_points.cache_clear()
+    plugins.forget()
     yield
     sys.modules.pop("lines_tracker", None)
-    registry_module._entry_points.cache_clear()
+    plugins.forget()
 
 
 def log_two(context: TrackerContext) -> None:

@@ -34,7 +34,7 @@ CAPABILITY = Capability(
         Need(
             "entry",
             ("config.entrypoint",),
-            "the image starts nothing",
+            "no ENTRYPOINT, so the image starts nothing of its own",
             "containers start without services",
             "set ENTRYPOINT to the command line of the project",
             4,

@@ -29,6 +29,7 @@ CAPABILITY = Capability(
                 "entry_points",
                 "iter_entry_points",
             ),
+            names=("entry_points",),
             imports=("pluggy", "stevedore"),
         ),
         Signal(

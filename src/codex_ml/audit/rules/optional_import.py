@@ -13,7 +13,8 @@ from codex_ml.audit.rule import Rule
 def _tree(index: Index, _found: Sequence[Finding]) -> Iterable[Finding]:
     needed = {normal(one.name) for one in index.project.requirements if not one.optional}
     own = normal(str(index.project.pyproject.get("project", {}).get("name", "")))
-    optional = {normal(one.name) for one in index.project.requirements if one.optional} - needed - {own}
+    parts = {normal(part) for file in index.tree.files for part in file.path.split("/")[:-1]} | {own}
+    optional = {normal(one.name) for one in index.project.requirements if one.optional} - needed
     known = {
         "sentencepiece",
         "peft",
@@ -26,7 +27,7 @@ def _tree(index: Index, _found: Sequence[Finding]) -> Iterable[Finding]:
         "xformers",
     }
     asked = {normal(name) for facts in index.facts if not facts.is_test for name in facts.guarded}
-    wanted = (optional | (known - needed)) - asked
+    wanted = (optional | (known - needed)) - asked - parts
     for facts in index.facts:
         if facts.is_test or facts.path.endswith(".ipynb"):
             continue

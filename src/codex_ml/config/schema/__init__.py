@@ -5,6 +5,7 @@ from codex_ml.config.schema.data import DataConfig, SplitConfig
 from codex_ml.config.schema.evaluation import EvalConfig, ParseConfig
 from codex_ml.config.schema.model import LoraConfig, ModelConfig
 from codex_ml.config.schema.objective import ObjectiveConfig
+from codex_ml.config.schema.plugins import PluginsConfig
 from codex_ml.config.schema.run import RunConfig
 from codex_ml.config.schema.runtime import RuntimeConfig
 from codex_ml.config.schema.sample import SampleConfig
@@ -29,6 +30,7 @@ __all__ = [
     "ObjectiveConfig",
     "OptimizerConfig",
     "ParseConfig",
+    "PluginsConfig",
     "RunConfig",
     "RuntimeConfig",
     "SampleConfig",

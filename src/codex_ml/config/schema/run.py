@@ -11,6 +11,7 @@ from codex_ml.config.schema.evaluation import EvalConfig
 from codex_ml.config.schema.key import FORBID, key
 from codex_ml.config.schema.model import ModelConfig
 from codex_ml.config.schema.objective import ObjectiveConfig
+from codex_ml.config.schema.plugins import PluginsConfig
 from codex_ml.config.schema.runtime import RuntimeConfig
 from codex_ml.config.schema.sample import SampleConfig
 from codex_ml.config.schema.tokenizer import TokenizerConfig
@@ -42,3 +43,4 @@ class RunConfig:
     eval: EvalConfig
     sample: SampleConfig
     tracking: TrackingConfig
+    plugins: PluginsConfig

@@ -1,0 +1,1 @@
+"""Parts for codex-ml, found through the entry points of this package's pyproject.toml."""

@@ -1,0 +1,1 @@
+"""Working parts for plugins, each with a passing test and its registration."""
