@@ -41,14 +41,14 @@ def metric(home: Path, run: str) -> float:
 
 
 def test_a_grid_ranks_ordinary_runs_names_a_failed_one_and_tries_only_that_again(home: Path, cli) -> None:
-    words = ("sweep", *SHORT, "name=heads", "model.heads=4,3", "--jobs", "2", "--json")
+    words = ("sweep", *SHORT, "name=heads", "train.batch_size=4,100000", "--jobs", "2", "--json")
     done = cli(home, *words)
     assert done.code == 1
     good, bad = done.json["trials"]
-    assert (good["run"], good["state"], good["words"]) == ("heads-000", "finished", ["model.heads=4"])
+    assert (good["run"], good["state"], good["words"]) == ("heads-000", "finished", ["train.batch_size=4"])
     assert good["value"] == metric(home, "heads-000")
     assert bad["state"] == "failed" and "trial-001.log" in bad["fault"]
-    assert "heads" in (home / "sweeps" / "heads" / "trial-001.log").read_text(encoding="utf-8")
+    assert "batch_size" in (home / "sweeps" / "heads" / "trial-001.log").read_text(encoding="utf-8")
     page = Path(done.json["page"]).read_text(encoding="utf-8")
     assert page.count("<svg") >= 3 and "heads-001" in page and "<script" not in page
     record = json.loads((home / "runs" / "heads-000" / "run.json").read_text(encoding="utf-8"))
@@ -66,6 +66,28 @@ def test_a_grid_ranks_ordinary_runs_names_a_failed_one_and_tries_only_that_again
     assert (busy.code, busy.json["error"]["code"]) == (2, "sweep.locked")
     other = cli(home, "sweep", *SHORT, "name=heads", "model.heads=4,2", "--json")
     assert (other.code, other.json["error"]["code"]) == (2, "sweep.identity")
+    ranked = cli(home, "sweep", "name=heads", "--show", "--metric", "token_accuracy", "--json").json
+    assert ranked["metric"] == "token_accuracy"
+    assert 0 < ranked["trials"][0]["value"] < 1
+    wrong = cli(home, "sweep", "name=heads", "--show", "--metric", "los", "--json")
+    assert (wrong.code, wrong.json["error"]["code"]) == (2, "sweep.metric")
+
+
+@pytest.mark.parametrize(
+    ("word", "code"),
+    [
+        ("model.heads=4,3", "config.heads"),
+        ("train=adamw,nope", "config.unknown-option"),
+        ("seed=range(0,0)", "sweep.values"),
+        ("seed=range(0,1,0)", "sweep.values"),
+        ("seed=glob(*)", "sweep.values"),
+        ("seed=range(0,100000000000)", "sweep.values"),
+        ("seed=1,2,1", "sweep.twice"),
+    ],
+)
+def test_a_wrong_value_is_known_before_the_first_trial(home: Path, cli, word: str, code: str) -> None:
+    done = cli(home, "sweep", *SHORT, "name=early", word, "--dry-run", "--json")
+    assert (done.code, done.json["error"]["code"]) == (2, code)
 
 
 def test_an_interrupted_sweep_leaves_a_trial_with_its_state_saved(home: Path, tmp_path) -> None:

@@ -92,12 +92,15 @@ def _main(found: dict[str, Any]) -> str:
 def diff(invocation: Invocation, left: str, right: str, everything: bool) -> None:
     """Say in what two environments differ: each a run or a file of `env snapshot`."""
     from codex_ml.provenance.env_compare import compare_environments
-    from codex_ml.provenance.snapshot import read_environment
+    from codex_ml.provenance.snapshot import read_code, read_environment
 
     home = invocation.home
-    rows = compare_environments(read_environment(left, home=home), read_environment(right, home=home))
+    sides = [
+        {**read_environment(name, home=home), "code": read_code(name, home=home)} for name in (left, right)
+    ]
+    rows = compare_environments(*sides)
     rows = [row for row in rows if everything or row.effect != "moment"]
-    lines = [f"{row.effect:<10}{row.line()}" for row in rows] or ["the environments are equal"]
+    lines = [f"{row.effect:<10}{row.line()}" for row in rows] or ["environment and code are equal"]
     record = {"left": left, "right": right, "equal": not rows, "differences": [row.as_dict() for row in rows]}
     invocation.emit(record, "\n".join(lines))
 

@@ -84,4 +84,4 @@ def _told(seen: Sighting) -> str:
     elif seen.state == "inherited":
         what = f"through {seen.through}"
     export = f"; export: {seen.export}" if seen.export else ""
-    return f"{seen.run:<20}{seen.state:<11}{seen.sha256[:12]:<14}{seen.document}  {what}{export}"
+    return f"{seen.run:<20} {seen.state:<11}{seen.sha256[:12]:<14}{seen.document}  {what}{export}"

@@ -40,6 +40,8 @@ def ls(invocation: Invocation, state: str | None, match: str | None, limit: int 
         newest = sorted(rows, key=lambda row: row["created"] or 0.0)[-limit:]
         rows = [row for row in rows if row in newest]
     empty = f"no runs in {invocation.home.runs}; start with: codex-ml pipeline run experiment=demo"
+    if state is not None or match is not None:
+        empty = "no run is like that; see all with: codex-ml runs ls"
     invocation.emit({"runs": rows}, _table(rows) if rows else empty)
 
 

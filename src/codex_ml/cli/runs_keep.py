@@ -52,6 +52,8 @@ def gc(invocation: Invocation, dry_run: bool, older_than: float) -> None:
     from codex_ml.provenance.keeping import removable, remove_run, still_removable
     from codex_ml.provenance.run_directory import RunDirectory
 
+    if older_than != older_than:
+        raise click.UsageError("--older-than is no number of days")
     found = removable(invocation.home, older_than=older_than)
     for row in list(found) if not dry_run else ():
         directory = RunDirectory(invocation.home.runs / row.run)

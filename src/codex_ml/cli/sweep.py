@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @common_options
 @config_options
 @click.option("--space", type=click.Path(path_type=Path), help="A YAML file with `words` and `vary`.")
-@click.option("--metric", default="loss", show_default=True, help="The figure that ranks the trials.")
+@click.option("--metric", help="The figure that ranks the trials (default: loss).")
 @click.option(
     "--trials", type=click.IntRange(1), help="Sample so many with Optuna instead of the whole grid."
 )
@@ -45,8 +45,11 @@ def command(invocation: Invocation, overrides: tuple[str, ...], **options: Any) 
     from codex_ml.pipeline.sweep.start import prepare, start
 
     if options["show"]:
-        path = invocation.home.sweep(_name(overrides)) / "sweep.json"
-        return _result(invocation, Record.read(path), page=False)
+        record = Record.read(invocation.home.sweep(_name(overrides)) / "sweep.json")
+        if options["metric"] is not None:
+            record = record.judged_by(options["metric"], invocation.home)
+        return _result(invocation, record, page=False)
+    options["metric"] = options["metric"] or "loss"
     asked, dimensions = prepare(
         overrides, **_only(options, "config_dir", "space", "metric", "trials", "jobs", "launcher")
     )

@@ -62,7 +62,19 @@ def plugins_of(config: RunConfig) -> list[Plugin]:
     return list(dict.fromkeys(plugin for plugin in found if plugin is not None))
 
 
+#: What else lies among the runs.
+_RESERVED = ("mlflow-artifacts", "mlflow.db", "mlruns")
+
+
 def _check_names(config: RunConfig) -> None:
+    if config.name in _RESERVED:
+        _refuse(
+            f"'{config.name}' is where the runs' tracker keeps its own",
+            code="config.name",
+            got=f"name={config.name}",
+            wanted=f"a name that is none of {', '.join(_RESERVED)}",
+            next_step="choose another name",
+        )
     for kind, name, key in components(config):
         plugin = registry_for(kind).source(name)
         if plugin is not None and not plugin.matches(config.plugins.allow):

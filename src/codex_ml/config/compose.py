@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -202,7 +203,39 @@ def dimension_of(word: str) -> Dimension | None:
                 wanted="the lower end first" + (", above 0 for a logarithm" if log else ""),
             )
         return Interval(key, low, high, whole, log)
-    return Choice(key, tuple(override.sweep_string_iterator()))
+    return Choice(key, _values(word, override))
+
+
+#: More values of one key are no grid that anybody waits for.
+_MOST_VALUES = 10_000
+
+
+def _values(word: str, override: Override) -> tuple[str, ...]:
+    """The values that an override names. Raises ConfigError for none, too many, or one that comes twice."""
+    try:
+        found = tuple(islice(override.sweep_string_iterator(), _MOST_VALUES + 1))
+    except (HydraException, ValueError, IndexError, ArithmeticError) as error:
+        raise ConfigError(
+            f"'{word}' names no values",
+            code="sweep.values",
+            got=str(error).splitlines()[0][:200] if str(error) else "",
+        ) from error
+    if not found or len(found) > _MOST_VALUES:
+        raise ConfigError(
+            f"'{word}' names {'no value' if not found else f'more than {_MOST_VALUES:,} values'}",
+            code="sweep.values",
+            next_step="as in seed=range(0,3); sample an interval with --trials for many values",
+        )
+    twice = (
+        next((value for value in found if found.count(value) > 1), None)
+        if len(set(found)) < len(found)
+        else None
+    )
+    if twice is not None:
+        raise ConfigError(
+            f"'{word}' names {twice} twice", code="sweep.twice", next_step="give each value once"
+        )
+    return found
 
 
 def _override(word: str) -> Override:

@@ -80,6 +80,8 @@ def _collect(variables: tuple[tuple[str, str], ...], words: tuple[str, ...]) -> 
         judged = judge_key(name)
         if judged is not None and is_secret_value(value, *judged) and _is_telling(value):
             found[value] = judged[0]
+            # One line of several, as a file or a message may quote it.
+            found |= {line: judged[0] for line in value.splitlines() if _is_telling(line) and line != value}
     for word in words:
         for login in _LOGIN.finditer(word):
             if _is_telling(login.group(1)):

@@ -106,14 +106,18 @@ def write_json(path: Path, value: Any) -> None:
 def read_json(path: Path) -> Any:
     """Parse a JSON file. Raises IntegrityError when it is no JSON, FileNotFoundError when absent."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+    except ValueError as error:  # of JSON, of UTF-8, or a number that JSON does not have
         raise IntegrityError(
             f"{path} is not valid JSON",
             code="integrity.json",
             got=str(error),
             next_step="restore the file, or move it away to rebuild it",
         ) from error
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number of JSON")
 
 
 def seal(directory: Path, meta: dict[str, Any]) -> dict[str, Any]:

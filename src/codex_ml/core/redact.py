@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from codex_ml.core.known_secrets import KnownSecret, cut_known, known_secrets
+from codex_ml.core.secret_blocks import redact_blocks
 from codex_ml.core.secret_formats import FORMATS
 from codex_ml.core.secret_keys import is_secret_value, judge_key
 from codex_ml.core.secret_pairs import redact_pairs
@@ -33,6 +34,12 @@ _LOGIN = re.compile(r"(\blogin\s{1,4}\S{1,200}\s{1,4}(?:password|account)\s{1,4}
 _USER_OPTION = re.compile(
     r"((?:^|\s)(?:-u|--user|--proxy-user)[ =]['\"]?)(?!\d+:\d+(?:\s|$))[^\s:'\"]{1,100}:[^\s'\"]+"
 )
+#: Programs that take a password as an option of one letter.
+_PROGRAMS = re.compile(
+    r"(\bsshpass\s{1,4}-p\s{0,4}|\b(?:mysql|mysqldump|mysqladmin|mariadb)\b[^\n|;&]{0,200}?\s-p(?=\S)|"
+    r"\bredis-cli\b[^\n|;&]{0,200}?\s-a\s{1,4})(?!\[redacted)(['\"]?)[^\s'\"]{3,200}"
+)
+_USERINFO_BARE = re.compile(r"(?<![:\w])//[^\s/:@\"'<>]{1,100}:(?!\[redacted)[^\s/@\"'<>]{1,256}@")
 _SCHEME = re.compile(r"(?i)\b(bearer|basic|digest|negotiate) +(?=[^\s\"']{0,200}[\d=+/])([\w.~+/=-]{12,})")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}(?:\r?\n[A-Za-z0-9+/_-]{20,}={0,2})*")
 _HEX = re.compile(r"[0-9a-fA-F]+")
@@ -42,7 +49,7 @@ _RUN = re.compile(r"[^\s\"'<>]+")
 _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 _WORTH_A_LOOK = re.compile(
     r"(?i)pass|pwd|secret|token|key|auth|credential|cookie|jwt|mnemonic|phrase|otp|webhook|connection|"
-    r"bearer|basic|digest|negotiate|login|-u |user|[?&]|://|-----BEGIN|"
+    r"bearer|basic|digest|negotiate|login|-u |user|[?&]|//|redis-cli|mysql|mariadb|-----BEGIN|"
     + "|".join(sorted({re.escape(hint) for row in FORMATS for hint in row.hints}))
 )
 
@@ -120,11 +127,14 @@ def _redact(text: str, secrets: Sequence[KnownSecret], *, depth: int) -> str:
     if "://" in text:
         text = _USERINFO.sub("://[redacted:url-userinfo]@", text)
         text = _USERINFO_SLASH.sub("://[redacted:url-userinfo]@", text)
+    if "//" in text:
+        text = _USERINFO_BARE.sub("//[redacted:url-userinfo]@", text)
+    text = _PROGRAMS.sub(r"\1\2[redacted:password]", text)
     text = _QUERY.sub(r"\1[redacted:url-parameter]", text)
     text = _LOGIN.sub(r"\1[redacted:password]", text)
     text = _USER_OPTION.sub(r"\1[redacted:login]", text)
     text = _SCHEME.sub(r"\1 [redacted:authorization]", text)
-    return _encoded(redact_pairs(text), secrets, depth=depth)
+    return _encoded(redact_pairs(redact_blocks(text)), secrets, depth=depth)
 
 
 def _private_keys(text: str) -> str:

@@ -23,7 +23,10 @@ def _words(text: str) -> frozenset[str]:
 
 
 _NOUNS = {
-    "password": _words("password passwd passwords passphrase passcode pwd userpassword dbpassword"),
+    "password": _words(
+        "password passwd passwords passphrase passcode pwd sshpass dbpass pgpass mypass userpass adminpass "
+        "rootpass smtppass mailpass mysqlpass redispass ftppass"
+    ),
     "secret": _words("secret clientsecret mnemonic"),
     "credential": _words("credential credentials"),
     "key": _words("apikey secretkey accesskey privatekey signingkey accountkey masterkey"),
@@ -38,9 +41,22 @@ _PAIRS = {
     "phrase": _words("seed recovery"),
     "cookie": _words("set session"),
     "string": _words("connection"),
+    "auth": _words("rediscli redis npm proxy"),
+}
+#: Ends of names that are written without a break: ``PGPASSWORD``, ``mysecret``.
+_ENDS = {
+    "password": ("password", "passwd", "passphrase"),
+    "secret": ("secret",),
+    "key": ("apikey", "secretkey", "privatekey"),
 }
 _CERTAIN = {noun: kind for kind, nouns in _NOUNS.items() for noun in nouns}
-_KIND_OF_PAIR = {"tokens": "token", "pass": "password", "phrase": "secret", "string": "connection-string"}
+_KIND_OF_PAIR = {
+    "tokens": "token",
+    "pass": "password",
+    "phrase": "secret",
+    "string": "connection-string",
+    "auth": "password",
+}
 #: Before ``token``, these name a piece of text.
 _TEXT_TOKENS = _words(
     """a add additional any assistant audio begin begins bos byte cls control cost current decoder dist
@@ -78,6 +94,7 @@ def judge_key(key: str) -> tuple[str, Strength] | None:
     if not parts:
         return None
     kind = _pair(parts) or _pair(stripped) or _CERTAIN.get(parts[-1]) or _CERTAIN.get(stripped[-1])
+    kind = kind or next((one for one, ends in _ENDS.items() if parts[-1].endswith(ends)), None)
     if kind is not None:
         return kind, "certain"
     if parts[-1] == "token" and (len(parts) == 1 or parts[-2] not in _TEXT_TOKENS):

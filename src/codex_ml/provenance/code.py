@@ -6,6 +6,7 @@ stands here too and is all there is without a repository.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -48,6 +49,12 @@ def source_digest() -> str:
     return digest_tree(Path(codex_ml.__file__).parent)
 
 
+#: ``ext::sh -c …``: what follows is run by git.
+_HELPER = re.compile(r"^([a-z][\w+.-]*)::")
+#: A user and the beginning of a password, not a host with its port.
+_PASSWORD = re.compile(r"[^\s/:@]{0,100}:(?!\d+(?:/|$))[^\s/@]*/[^\s@]*@")
+
+
 def capture_code(
     directory: Path,
     *,
@@ -70,7 +77,7 @@ def capture_code(
         "commit": ("rev-parse", "--verify", "--quiet", "HEAD^{commit}"),
         "branch": ("symbolic-ref", "--quiet", "--short", "HEAD"),
         "tags": ("tag", "--points-at", "HEAD"),
-        "remotes": ("config", "-z", "--get-regexp", r"^remote\..*\.url$"),
+        "remotes": ("config", "-z", "--get-regexp", r"^remote\..*\.(url|pushurl)$"),
         "diff": _DIFF,
         "untracked": ("ls-files", "-z", "--others", "--exclude-standard"),
     }
@@ -122,18 +129,30 @@ def _without(answer: Answer | None, names: Pseudonyms) -> dict[str, Any]:
 
 def _remotes(answer: Answer) -> dict[str, str]:
     """Name -> address, without user, password and token."""
-    rows = (entry.partition("\n") for entry in answer.names())
-    return {
-        redact_text(key.removeprefix("remote.").removesuffix(".url")): redact_value(without_user(url))
-        for key, _, url in rows
-    }
+    found: dict[str, list[str]] = {}
+    for key, _, url in (entry.partition("\n") for entry in answer.names()):
+        name = redact_text(key.removeprefix("remote.").rpartition(".")[0])
+        address = str(redact_value(without_user(url)))
+        if address not in found.setdefault(name, []):
+            found[name].append(address)
+    return {name: " ".join(addresses) for name, addresses in found.items()}
 
 
 def without_user(url: str) -> str:
-    """An address without its user-info; ``git@host:path`` names no one and stays."""
+    """An address without its user-info, in the form of a URL or of scp (``user:password@host:path``).
+
+    ``git@host:path`` names no one and stays. Of a helper's address (``ext::command``) its scheme is all that
+    is told: the rest is a command.
+    """
+    helper = _HELPER.match(url)
+    if helper:
+        return f"{helper[1]}::…"
     scheme, mark, rest = url.partition("://")
     if not mark:
-        return url
+        user, at, place = url.rpartition("@")
+        return place if at and (":" in user or "/" in user) else url
+    if _PASSWORD.match(rest):  # it holds a slash
+        return f"{scheme}://{rest.rpartition('@')[2]}"
     host, slash, path = rest.partition("/")
     return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from codex_ml.config.keys import flatten
+from codex_ml.errors import IntegrityError
 from codex_ml.provenance.environment import SET_BY_US, is_of_the_moment
 from codex_ml.provenance.packages import COMPUTING, COMPUTING_PRETRAINED
 
@@ -22,7 +23,7 @@ _BITS = re.compile(
     r"torch(?:\.(?:version|commit|config_sha256|parallel_backend|cpu_capability|cuda|hip|cudnn|nccl))?|"
     r"cpu\.(?:name|vendor|family|model|stepping|flags_sha256|isa|machine)|"
     r"accelerators\.(?:gpus|driver|cuda_driver)|python\.(?:version|implementation)|system\.libc|"
-    r"codex_ml\.source_sha256|"
+    r"codex_ml\.source_sha256|code\.source_sha256|"
     r"variables\.recorded\.(?:ATEN|CUBLAS|CUDNN|DNNL|ONEDNN|MKL|KMP|OMP|OPENBLAS|NVIDIA|NCCL|TORCHINDUCTOR)_\w+"
 )
 
@@ -64,6 +65,12 @@ def _is_ours(key: str, a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
 def _named(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
     """*one* with a package that *other* lacks as its version alone: that it is there says all."""
     packages, theirs = one.get("packages") or {}, other.get("packages") or {}
+    if not isinstance(packages, Mapping) or not isinstance(theirs, Mapping):
+        raise IntegrityError(
+            "a record of an environment is damaged: 'packages' is no table",
+            code="run.damaged",
+            next_step="restore the file it was read from",
+        )
     short = {
         name: row["version"] if name not in theirs and isinstance(row, Mapping) else row
         for name, row in packages.items()

@@ -13,10 +13,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from codex_ml.core.digest import digest_bytes, digest_file, digest_tree
-from codex_ml.core.redact import redact_text
+from codex_ml.core.digest import canonical_json, digest_bytes, digest_file, digest_tree
+from codex_ml.core.redact import redact_text, redact_value
 from codex_ml.provenance.code import without_user
-from codex_ml.registry.plugins import BY_PATH, Plugin
+from codex_ml.registry import registry_for
+from codex_ml.registry.plugins import BY_PATH, Plugin, name_of
 
 _LOCKS = (
     "*.lock",
@@ -48,7 +49,7 @@ def distributions() -> dict[str, dict[str, Any]]:
     """
     found: dict[str, dict[str, Any]] = {}
     for dist in metadata.distributions():
-        name = dist.metadata["Name"]
+        name = name_of(dist)
         if name and name not in found:  # the first on the path is the one that is imported
             found[name] = {"version": dist.version, **_origin(dist), "record_sha256": _contents(dist)}
     return dict(sorted(found.items(), key=lambda row: row[0].lower()))
@@ -72,11 +73,11 @@ def libraries(*, pretrained: bool) -> dict[str, str]:
 def plugin_facts(plugins: Sequence[Plugin]) -> list[dict[str, str]]:
     """Name, version and content digest of each plugin that a run is built from.
 
-    The contents are those of its distribution; of a component by path, and of a distribution without hashes
-    (an editable installation), those of the module itself.
+    The contents are those of its distribution; of a distribution without hashes (an editable installation)
+    and of a component by path those of the module itself, of the latter with the arguments that it gets.
     """
     return [
-        {**dataclasses.asdict(one), "sha256": (_distribution(one) or _module(one) or "unknown")}
+        {**dataclasses.asdict(one), "sha256": (_distribution(one) or _of_module(one) or "unknown")}
         for one in plugins
     ]
 
@@ -89,12 +90,21 @@ def _distribution(plugin: Plugin) -> str | None:
     return None if '"editable": true' in direct or '"editable":true' in direct else _contents(dist)
 
 
+def _of_module(plugin: Plugin) -> str | None:
+    """Of the module, and of the arguments where there are some; secrets among them do not count."""
+    found = _module(plugin)
+    arguments = registry_for(plugin.kind).arguments(plugin.name) if plugin.distribution == BY_PATH else {}
+    if not arguments:
+        return found
+    return digest_bytes(f"{found} {canonical_json(redact_value(dict(arguments), known=False))}".encode())
+
+
 def _module(plugin: Plugin) -> str | None:
     """Of the top package's sources, or of the one module that it is."""
     spec = find_spec(plugin.target.partition(":")[0].partition(".")[0])
     if spec is not None and spec.submodule_search_locations:
         return digest_tree(Path(next(iter(spec.submodule_search_locations))), pattern="**/*.py")
-    return digest_file(Path(spec.origin)) if spec is not None and spec.origin is not None else None
+    return digest_file(Path(spec.origin)) if spec is not None and spec.has_location and spec.origin else None
 
 
 def _origin(dist: metadata.Distribution) -> dict[str, Any]:

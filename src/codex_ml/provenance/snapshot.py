@@ -38,24 +38,42 @@ def take_snapshot(home: Home, *, names: Pseudonyms, load_torch: bool) -> dict[st
     }
 
 
+#: What tells one state of the code from another.
+_CODE = ("commit", "tags", "dirty", "source_sha256")
+
+
 def read_environment(text: str, *, home: Home) -> dict[str, Any]:
     """The environment of a snapshot file, or of the last start of a run.
 
-    Raises UsageError when *text* names neither, IntegrityError for a file that is no JSON.
+    Raises UsageError when *text* names neither, or is of another format, IntegrityError for a file that is
+    no JSON.
     """
+    return dict(_read(text, home)["environment"])
+
+
+def read_code(text: str, *, home: Home) -> dict[str, Any]:
+    """Commit, tags, whether something was changed, and the digest of the source; as `read_environment`."""
+    code = _read(text, home).get("code") or {}
+    found = {name: code.get(name) for name in _CODE}
+    return {**found, "diff_sha256": (code.get("diff") or {}).get("sha256")}
+
+
+def _read(text: str, home: Home) -> dict[str, Any]:
     path = Path(text).expanduser()
     if not path.is_file():
-        return dict(latest_provenance(find_run(home.runs, text).read())["environment"])
+        return dict(latest_provenance(find_run(home.runs, text).read()))
     content = read_json(path)
-    found = content.get("environment") if isinstance(content, dict) else None
-    if not isinstance(found, dict):
+    if isinstance(content, dict) and isinstance(content.get("provenance"), dict):
+        content = {"format": FORMAT, **latest_provenance(content)}  # the record of a run
+    whole = isinstance(content, dict) and isinstance(content.get("environment"), dict)
+    if not whole or content.get("format") != FORMAT:
         raise UsageError(
-            f"{path} holds no environment",
+            f"{path} holds no environment that this version reads",
             code="env.snapshot",
-            got="a JSON file without 'environment'",
-            wanted="a file of `codex-ml env snapshot`, or the name of a run",
+            got=f"format {content.get('format')}" if whole else "a JSON file without 'environment'",
+            wanted=f"a file of `codex-ml env snapshot` (format {FORMAT}), or the name of a run",
         )
-    return dict(found)
+    return dict(content)
 
 
 def recipe_files(snapshot: Mapping[str, Any], *, names: Pseudonyms) -> dict[str, str]:

@@ -34,8 +34,13 @@ class Plugin:
 
     def matches(self, patterns: Sequence[str]) -> bool:
         """Whether a pattern names its distribution (``my-*``) or itself (``trackers/my-sink``)."""
-        names = (self.distribution.lower(), f"{self.kind}/{self.name}")
-        return any(fnmatchcase(name, pattern.lower()) for name in names for pattern in patterns)
+        names = (self.distribution, f"{self.kind}/{self.name}")
+        return any(fnmatchcase(_plain(name), _plain(pattern)) for name in names for pattern in patterns)
+
+
+def _plain(name: str) -> str:
+    """As packages are compared: case, dots and underscores make no difference (PEP 503)."""
+    return name.lower().replace("_", "-").replace(".", "-")
 
 
 def installed(kind: str | None = None) -> tuple[Plugin, ...]:
@@ -70,13 +75,21 @@ def strangers() -> tuple[str, ...]:
     return tuple(sorted(f"{point.group}: {point.name} = {point.value}" for point in found))
 
 
+def name_of(dist: metadata.Distribution) -> str | None:
+    """The name of a distribution; None for what a broken uninstallation left behind."""
+    try:
+        return dist.metadata["Name"] or None
+    except (FileNotFoundError, KeyError):  # as importlib_metadata has it, once something imported that
+        return None
+
+
 def _points() -> Iterator[tuple[str, str, metadata.EntryPoint]]:
     """(distribution, version, entry point) in groups of ours; the first of a name on the path is imported."""
     seen: set[str] = set()
     for dist in metadata.distributions():
         if PREFIX not in (dist.read_text("entry_points.txt") or ""):
             continue  # parsing the metadata of every package takes longer than all else of `--help`
-        name = dist.metadata["Name"]
+        name = name_of(dist)
         if name and name not in seen:
             seen.add(name)
             for point in dist.entry_points:

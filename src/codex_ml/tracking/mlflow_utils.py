@@ -15,8 +15,9 @@ from urllib.parse import urlsplit
 
 from codex_ml.config.schema.tracking import TrackingConfig
 from codex_ml.core.optional import require
+from codex_ml.core.publish import exclusive
 from codex_ml.core.redact import redact_text
-from codex_ml.errors import ConfigError, Interrupted
+from codex_ml.errors import ConfigError, Interrupted, StorageError
 from codex_ml.interfaces.tracker import Status
 from codex_ml.metrics import MetricRecord
 from codex_ml.tracking.context import TrackerContext
@@ -27,6 +28,10 @@ RUN_TAG = "codex_ml.run_id"
 #: Our word for the end of a run -> MLflow's.
 _STATUS: Mapping[Status, str] = {"finished": "FINISHED", "interrupted": "KILLED", "failed": "FAILED"}
 _MOST_METRICS, _MOST_PARAMS = 1000, 100  # of one call, as MLflow's API has it
+
+
+#: Seconds that the making of a store may take beside others.
+_MAKING = 60.0
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,14 @@ def check_uri(uri: str, *, network_allowed: bool, environ: Mapping[str, str] = o
             next_step="move old runs with `mlflow migrate-filestore --source DIR --target sqlite:///FILE`, "
             "then set tracking.mlflow.uri (or CODEX_MLFLOW_URI) to the new store",
         )
+    if (parts.scheme.startswith("sqlite") and parts.path in ("", "/", "/:memory:")) or "mode=memory" in uri:
+        raise ConfigError(
+            "a database in memory keeps nothing",
+            code="tracking.memory",
+            got=shown,
+            wanted="a file, as sqlite:///runs/mlflow.db",
+            next_step="set tracking.mlflow.uri to one, or leave it unset",
+        )
     if not network_allowed and is_far(uri, environ=environ):
         raise ConfigError(
             "this MLflow store lies beyond this machine",
@@ -84,8 +97,9 @@ class MlflowRun:
         mlflow = require("mlflow", extra="tracking")
         self._entities = mlflow.entities
         # Two arguments: a registry of models at another address is none of our business.
-        self._client = mlflow.MlflowClient(config.uri, config.uri)
-        self.id = self._open(config)
+        with _alone(config.uri):
+            self._client = mlflow.MlflowClient(config.uri, config.uri)
+            self.id = self._open(config)
         known = self._client.get_run(self.id).data.params
         self.log_params({key: value for key, value in config.params.items() if key not in known})
         for key, value in config.tags.items():
@@ -138,6 +152,26 @@ class MlflowRun:
     def end(self, status: Status) -> None:
         """Say how the run ended; the same run may be opened again."""
         self._client.set_terminated(self.id, status=_STATUS[status])
+
+
+@contextmanager
+def _alone(uri: str) -> Iterator[None]:
+    """Hold the lock of a local database while its tables are made and its experiment is looked for.
+
+    MLflow creates both without one: of two runs that begin with a new store, one would lose its records.
+    """
+    path = urlsplit(uri).path if uri.startswith("sqlite:") else ""
+    place = Path(path[1:])  # three slashes before a relative path, four before an absolute one
+    if not path[1:] or not place.parent.is_dir():
+        yield
+        return
+    busy = StorageError(
+        f"another process has been making {place} for {_MAKING:g} seconds",
+        code="tracking.locked",
+        next_step="wait for it, or choose another store",
+    )
+    with exclusive(place.with_name(f".{place.name}.lock"), taken=busy, patience=_MAKING):
+        yield
 
 
 @contextmanager

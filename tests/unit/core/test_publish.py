@@ -330,3 +330,14 @@ def test_a_lock_waits_for_the_other_process_and_dies_with_it(tmp_path: Path) -> 
         holder.kill()
         with exclusive(tmp_path / "locks" / "x"):
             pass
+
+
+@pytest.mark.parametrize("body", ['{"loss": NaN}', "[Infinity]", "{", b"\xff"])
+def test_what_json_does_not_have_is_no_json(tmp_path: Path, body: str | bytes) -> None:
+    from codex_ml.core.publish import read_json
+    from codex_ml.errors import IntegrityError
+
+    path = tmp_path / "a.json"
+    path.write_bytes(body if isinstance(body, bytes) else body.encode())
+    with pytest.raises(IntegrityError, match="not valid JSON"):
+        read_json(path)

@@ -285,3 +285,64 @@ def test_a_difference_of_git_keeps_its_lines() -> None:
     redacted = redact_text(text)
     assert redacted.count("\n") == text.count("\n") > 5000
     assert redacted.count("[redacted:") <= len(lines) / 1000
+
+
+UNBROKEN = """PGPASSWORD=Pgdiff4455x psql
+export SSHPASS=Sshdiff6677x
+DBPASS=Dbdiff8899x
+REDISCLI_AUTH=Redis112233x
+mysecret=Mine445566x
+mypasswd: Other778899x
+sshpass -p Option112x ssh host
+mysql -u root -pOption334x base
+redis-cli -h host -a Option556x get
+git clone //someone:Bare778x@host/path
+"""
+
+
+def test_names_without_a_break_and_options_of_one_letter_are_known() -> None:
+    cleaned = redact_text(UNBROKEN)
+    assert re.findall(r"\w*\d{3,}x\b", cleaned) == []
+    assert cleaned.count("[redacted:") == len(UNBROKEN.splitlines())
+    assert redact_text(cleaned) == cleaned
+
+
+@pytest.mark.parametrize("key", ["bypass", "compass", "surpass", "underpass", "encompass", "trespass"])
+def test_words_that_end_in_pass_are_words(key: str) -> None:
+    assert redact_text(f"{key}=north-west 45") == f"{key}=north-west 45"
+
+
+BLOCKS = """+token: >-
++  yamlMultiLine123456
++steps: 3
+ password:
+   nextLinePw11
+passwords:
+- listPw22aa
+- "listPw33bb"
+password = (
+    "parenPw44aa"
+    "parenPw55bb"
+)
+api_key:
+  min_length: 8
+secret = get(
+    name, default,
+)
+description: |
+  a text that stays
+"""
+
+
+def test_secrets_on_the_lines_below_their_key_are_gone_and_code_stays() -> None:
+    cleaned = redact_text(BLOCKS)
+    for secret in ("yamlMulti", "nextLinePw", "listPw22", "listPw33", "parenPw44", "parenPw55"):
+        assert secret not in cleaned
+    for kept in ("+steps: 3", "min_length: 8", "name, default,", "a text that stays"):
+        assert kept in cleaned
+    assert redact_text(cleaned) == cleaned
+
+
+def test_one_line_of_a_secret_of_several_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_PASSWORD", "first-line-1\nsecondLineB2")
+    assert redact_text("it said secondLineB2 here") == "it said [redacted:password] here"

@@ -18,6 +18,7 @@ from codex_ml.pipeline.sweep.driver import Place, run_sweep
 from codex_ml.pipeline.sweep.launch import INTERRUPTED, Job, slurm_parameters
 from codex_ml.pipeline.sweep.record import Asked, Record, ranked
 from codex_ml.pipeline.sweep.search import Grid, Sampled, Search
+from codex_ml.provenance.run_directory import RunDirectory
 from written_runs import write_run
 
 pytestmark = pytest.mark.needs("train", "sweep")
@@ -117,10 +118,42 @@ def test_a_failed_trial_teaches_nothing_and_is_tried_again(homes) -> None:
     assert again.ran == ["s-003"] and second.trials[3].state == "finished"
 
 
-def test_a_run_without_the_metric_has_failed(homes) -> None:
+def test_a_metric_that_no_trial_has_ends_the_sweep_at_the_first_and_can_be_corrected(homes) -> None:
+    home, grid = homes("a"), {"trials": 0, "varied": ("train.lr=1e-3,1e-2",)}
+    launcher = AtOnce(home)
+    with pytest.raises(UsageError) as caught:
+        sweep(home, asked(metric="bleu", **grid), launcher)
+    assert caught.value.code == "sweep.metric"
+    assert launcher.stopped
+    record = sweep(home, asked(metric="loss", **grid), AtOnce(home))
+    assert [trial.state for trial in record.trials] == ["finished", "finished"]
+
+
+def test_a_trial_that_an_orphan_works_on_is_waited_for(homes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The orphan of a killed sweep may have locked its run only after the next sweep looked."""
     home = homes("a")
-    record = sweep(home, asked(metric="bleu", trials=1), AtOnce(home))
-    assert record.trials[0].state == "failed" and "no metric 'bleu' (but loss)" in str(record.trials[0].fault)
+    looks = iter([False, True, True, False])  # free, then taken by the orphan, then free again
+
+    class Beside(AtOnce):
+        def run(self, job: Job) -> int:
+            found = super().run(job)
+            return 2 if len(self.ran) == 1 else found  # another process is working on the run
+
+    monkeypatch.setattr(RunDirectory, "busy", lambda _self: next(looks, False))
+    launcher = Beside(home)
+    record = sweep(home, asked(trials=1), launcher)
+    assert [trial.state for trial in record.trials] == ["finished"]
+    assert launcher.ran == ["s-000", "s-000"]
+
+
+def test_a_study_of_another_space_is_refused(homes) -> None:
+    home = homes("a")
+    sweep(home, asked(trials=1), AtOnce(home))
+    Record.open(home, asked(trials=1)).path.unlink()
+    with pytest.raises(UsageError) as caught:
+        sweep(home, asked(trials=1, varied=("train.lr=1e-3,1e-2",)), AtOnce(home))
+    assert caught.value.code == "sweep.identity"
+    assert "another space" in str(caught.value)
 
 
 def test_a_metric_that_is_no_number_has_failed(homes) -> None:

@@ -192,6 +192,22 @@ def test_user_info_never_leaves_a_remote(repository: Path, remote: str, kept: st
     assert facts(repository)["remotes"] == {"origin": kept, "other": "https://example.org/other.git"}
 
 
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("https://u:pw@h.example/x@y", "https://h.example/x@y"),  # pragma: allowlist secret
+        ("https://u:pa/ss@word88@h.example/x", "https://h.example/x"),  # pragma: allowlist secret
+        ("https://h.example:8080/x@y", "https://h.example:8080/x@y"),
+        ("deploy:colonPw77@h.example:path/repo", "h.example:path/repo"),
+        ("git@h.example:path/repo", "git@h.example:path/repo"),
+        ('ext::sh -c "sshpass -p extPw991 ssh h %S"', "ext::…"),
+        ("/srv/git/x.git", "/srv/git/x.git"),
+    ],
+)
+def test_of_an_address_the_user_and_the_password_go(given: str, kept: str) -> None:
+    assert without_user(given) == kept
+
+
 def test_an_address_without_user_info_stays() -> None:
     assert without_user("https://example.org:8080/x@y") == "https://example.org:8080/x@y"
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -81,3 +83,30 @@ def test_a_host_that_only_the_driver_of_the_database_knows_needs_leave_too() -> 
 def test_without_a_config_there_is_no_run_and_the_block_runs_all_the_same() -> None:
     with start_run(None) as run:
         assert run is None
+
+
+@pytest.mark.parametrize("uri", ["sqlite://", "sqlite:///:memory:", "sqlite:///file:x?mode=memory"])
+def test_a_store_in_memory_is_refused(uri: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        check_uri(uri, network_allowed=False)
+    assert caught.value.code == "tracking.memory"
+
+
+def test_two_that_begin_with_a_new_store_at_once_both_keep_their_records(tmp_path: Path) -> None:
+    """Each in a process of its own, as two trials of a sweep are; MLflow makes its tables without a lock."""
+    program = (
+        "import sys\nfrom codex_ml.tracking.mlflow_utils import MlflowConfig, MlflowRun\n"
+        "run = MlflowRun(MlflowConfig(uri=sys.argv[1], run_name=sys.argv[2]))\n"
+        "run.log_metrics({'loss': 1.0}, step=1)\nrun.end('finished')\n"
+    )
+    uri = f"sqlite:///{tmp_path / 'new.db'}"
+    words = [[sys.executable, "-c", program, uri, name] for name in ("one", "two")]
+    running = [subprocess.Popen(one, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for one in words]
+    ended = [one.communicate(timeout=120) for one in running]
+    assert [one.returncode for one in running] == [0, 0], ended
+    mlflow = pytest.importorskip("mlflow")
+    client = mlflow.MlflowClient(uri, uri)
+    (experiment,) = [one for one in client.search_experiments() if one.name == "codex-ml"]
+    runs = client.search_runs([experiment.experiment_id])
+    assert sorted(one.info.run_name for one in runs) == ["one", "two"]
+    assert all(one.data.metrics == {"loss": 1.0} for one in runs)

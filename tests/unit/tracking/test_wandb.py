@@ -68,7 +68,8 @@ def test_the_folder_tells_no_command_line_host_user_or_place(twice: Path) -> Non
     assert files
     hidden = [
         HIDDEN,
-        socket.gethostname(),
+        # Two or three letters stand in packed bytes by chance.
+        *([socket.gethostname()] if len(socket.gethostname()) > 3 else []),
         *([getpass.getuser()] if getpass.getuser() != "root" else []),
     ]
     for path in files:

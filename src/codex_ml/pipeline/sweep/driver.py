@@ -11,13 +11,15 @@ from pathlib import Path
 
 from codex_ml.core.paths import Home
 from codex_ml.core.publish import make_directory
-from codex_ml.errors import Interrupted
+from codex_ml.errors import Interrupted, UsageError, did_you_mean
 from codex_ml.interfaces.reporter import Reporter
 from codex_ml.pipeline.sweep.launch import INTERRUPTED, Job, Launcher
 from codex_ml.pipeline.sweep.record import Record, Trial
 from codex_ml.pipeline.sweep.search import Search
 from codex_ml.provenance.run_directory import RunDirectory
 from codex_ml.training.interrupt import Signals, received
+
+_TRIES = 3
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,13 @@ def _round(
         while left:
             for future in [future for future in left if future.done()]:
                 left.discard(future)
-                _settle(record, running[future], *future.result(), place, reporter)
+                try:
+                    _settle(record, running[future], *future.result(), place, reporter)
+                except UsageError:
+                    for waiting in left:
+                        waiting.cancel()
+                    launcher.stop()  # what runs saves its state
+                    raise
             if signals.stop is not None:
                 launcher.stop()
             time.sleep(0.05)
@@ -94,16 +102,24 @@ def _run(
     if signals.stop is not None:
         return INTERRUPTED, 0.0
     directory = RunDirectory(place.home.run(trial.run))
-    # A trial may have outlived a sweep that was killed, and ends by itself.
-    while directory.busy() and signals.stop is None:
-        time.sleep(0.5)
     started = time.monotonic()
     words = (*record.asked.words, *trial.words, f"name={trial.run}")
     log = record.path.parent / f"trial-{trial.number:03d}.log"
-    code = launcher.run(
-        Job(words, place.config_dir, place.home.root, log, network_allowed=place.network_allowed)
-    )
+    job = Job(words, place.config_dir, place.home.root, log, network_allowed=place.network_allowed)
+    for _ in range(_TRIES):
+        # A trial may have outlived a sweep that was killed, and ends by itself.
+        while directory.busy() and not _stopped(signals):
+            time.sleep(0.5)
+        if _stopped(signals):
+            return INTERRUPTED, time.monotonic() - started
+        code = launcher.run(job)
+        if code in (0, INTERRUPTED) or not directory.busy():
+            break  # else it was only about to begin when this one did
     return code, time.monotonic() - started
+
+
+def _stopped(signals: Signals) -> bool:
+    return signals.stop is not None
 
 
 def _settle(
@@ -116,6 +132,14 @@ def _settle(
         record.change(trial.number, state="interrupted")
         return
     figures = (directory.read().get("result") or {}).get("metrics", {}) if code == 0 else {}
+    if code == 0 and metric not in figures and trial.number == 0:
+        record.change(trial.number, state="waiting")
+        raise UsageError(
+            f"the trials have no metric '{metric}'",
+            code="sweep.metric",
+            got=", ".join(sorted(figures)),
+            next_step=did_you_mean(metric, sorted(figures)) + "; the same sweep goes on with --metric",
+        )
     if code or metric not in figures:
         known = ", ".join(sorted(figures))
         fault = f"exit code {code}, see {log}" if code else f"it has no metric '{metric}' (but {known})"

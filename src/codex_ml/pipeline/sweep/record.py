@@ -10,7 +10,8 @@ from typing import Any
 from codex_ml.core.paths import Home
 from codex_ml.core.publish import read_json, write_json
 from codex_ml.core.redact import redact_value
-from codex_ml.errors import IntegrityError, UsageError
+from codex_ml.errors import IntegrityError, UsageError, did_you_mean
+from codex_ml.provenance.run_directory import RunDirectory
 
 FORMAT = 1
 
@@ -68,6 +69,10 @@ class Record:
             return cls(path, asked, [])
         record = cls.read(path)
         old, new = record.asked.as_dict(), asked.as_dict()
+        if not asked.trials and old["metric"] != new["metric"]:
+            # A grid does not learn from its figures: other ones are read from the runs that are there.
+            record.trials = [replace(one, state="waiting", value=None, fault=None) for one in record.trials]
+            old["metric"] = new["metric"]
         if old != new:
             differing = [f"{key}: {old[key]!r} -> {new[key]!r}" for key in old if old[key] != new[key]]
             raise UsageError(
@@ -103,6 +108,27 @@ class Record:
                 next_step="move it away; the trials themselves are ordinary runs and stay",
             ) from error
         return cls(path, asked, trials)
+
+    def judged_by(self, metric: str, home: Home) -> Record:
+        """The same trials with another figure of their runs. Raises UsageError when no run has it."""
+        trials: list[Trial] = []
+        known: set[str] = set()
+        for trial in self.trials:
+            directory = RunDirectory(home.run(trial.run))
+            figures = (
+                (directory.read().get("result") or {}).get("metrics", {})
+                if directory.manifest.is_file()
+                else {}
+            )
+            known |= set(figures)
+            trials.append(replace(trial, value=figures.get(metric)))
+        if known and metric not in known:
+            raise UsageError(
+                f"no trial of '{self.asked.name}' has the metric '{metric}'",
+                code="sweep.metric",
+                next_step=did_you_mean(metric, sorted(known)),
+            )
+        return Record(self.path, replace(self.asked, metric=metric), trials)
 
     def add(self, trials: Sequence[Trial]) -> None:
         """Append new trials."""

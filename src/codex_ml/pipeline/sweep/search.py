@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from codex_ml.config.space import Choice, Dimension, grid
 from codex_ml.core.draws import draw_seed
 from codex_ml.core.optional import require
+from codex_ml.errors import UsageError
 from codex_ml.pipeline.sweep.record import Asked, Trial
 
 
@@ -57,6 +58,16 @@ class Sampled:
             direction="maximize" if higher else "minimize",
             load_if_exists=True,
         )
+        keys = {d.key for d in dimensions}
+        other = [sorted(t.params) for t in self._study.get_trials(deepcopy=False) if t.params.keys() != keys]
+        if other:
+            raise UsageError(
+                f"the study of the sweep '{asked.name}' is of another space",
+                code="sweep.identity",
+                got=", ".join(other[0]),
+                wanted=", ".join(sorted(keys)),
+                next_step=f"choose another name=…, or move {path} away",
+            )
 
     def propose(self, known: Sequence[Trial]) -> list[tuple[str, ...]]:
         count = min(self._asked.parallel, self._asked.trials - len(known))

@@ -55,6 +55,10 @@ def prepare(
     first = [d.word(d.values[0]) if isinstance(d, Choice) else d.word(d.low) for d in dimensions]
     named = [word for word in words if word.startswith("name=")]
     config = compose((*fixed, *first, *named), config_dir=config_dir).config
+    for at, words_of_one in enumerate(_words_of(d) for d in dimensions):
+        # Each value once: a wrong one is known before the first trial has taken hours.
+        for word in words_of_one[1:]:
+            compose((*fixed, *first[:at], word, *first[at + 1 :], *named), config_dir=config_dir)
     # Trials beside each other share the cores; what a trial computes must not depend on how many there are.
     if launcher == "local" and jobs > 1 and not any(word.startswith("runtime.threads=") for word in fixed):
         fixed = (*fixed, f"runtime.threads={max(1, usable_cores() // jobs)}")
@@ -68,6 +72,13 @@ def prepare(
         parallel=jobs if trials else 1,
     )
     return asked, dimensions
+
+
+def _words_of(dimension: Dimension) -> list[str]:
+    """The overrides of a dimension's values; of an interval its ends."""
+    if isinstance(dimension, Choice):
+        return [dimension.word(value) for value in dimension.values]
+    return [dimension.word(dimension.low), dimension.word(dimension.high)]
 
 
 def _space_words(path: Path) -> list[str]:
