@@ -133,6 +133,7 @@ def test_a_plan_from_an_audit_is_written(run_cli, tmp_path: Path) -> None:
     assert done.json["plan"]["tasks"][0]["commands"] == ["codex-ml audit . --apply 1"]
 
 
+@pytest.mark.needs("audit")
 def test_the_loop_from_an_audit_to_a_plan_whose_commands_exist(run_cli, tmp_path: Path) -> None:
     from codex_ml.cli.app import COMMANDS
 

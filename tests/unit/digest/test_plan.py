@@ -15,6 +15,7 @@ from codex_ml.digest.plan import plan_schema
 from codex_ml.digest.render import digest_record, render_digest
 from codex_ml.errors import DataError, UsageError
 
+pytestmark = pytest.mark.needs("dev")  # jsonschema
 FOLDER = Path(__file__).resolve().parents[2] / "fixtures" / "digest"
 LOGS = sorted(path.name for path in FOLDER.glob("*.log"))
 

@@ -64,7 +64,8 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def ran(folder: Path, *argv: str) -> Digest:
-    env = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "COVERAGE"))}
+    ours = ("PYTEST", "COVERAGE", "MAKE")  # also under `make test`
+    env = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     done = subprocess.run(argv, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=env)
     assert done.returncode != 0, done.stdout
     return digest_log(io.BytesIO(done.stdout))

@@ -92,6 +92,7 @@ def test_a_store_in_memory_is_refused(uri: str) -> None:
     assert caught.value.code == "tracking.memory"
 
 
+@pytest.mark.needs("tracking")
 def test_two_that_begin_with_a_new_store_at_once_both_keep_their_records(tmp_path: Path) -> None:
     """Each in a process of its own, as two trials of a sweep are; MLflow makes its tables without a lock."""
     program = (
@@ -104,7 +105,8 @@ def test_two_that_begin_with_a_new_store_at_once_both_keep_their_records(tmp_pat
     running = [subprocess.Popen(one, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for one in words]
     ended = [one.communicate(timeout=120) for one in running]
     assert [one.returncode for one in running] == [0, 0], ended
-    mlflow = pytest.importorskip("mlflow")
+    import mlflow
+
     client = mlflow.MlflowClient(uri, uri)
     (experiment,) = [one for one in client.search_experiments() if one.name == "codex-ml"]
     runs = client.search_runs([experiment.experiment_id])
