@@ -57,7 +57,7 @@ def storage_error(error: OSError, path: Path) -> StorageError:
             f"no permission to write {path}",
             code="storage.permission",
             got=error.strerror,
-            next_step="set CODEX_HOME to a directory you may write to",
+            next_step="choose a place that you may write to; runs and the store lie in CODEX_HOME",
         )
     return StorageError(
         f"cannot write {path}",

@@ -34,8 +34,13 @@ def take_snapshot(home: Home, *, names: Pseudonyms, load_torch: bool) -> dict[st
         "taken": time.time(),
         "environment": environment,
         "environment_sha256": environment_digest(environment),
-        "code": code.facts,
+        "code": {**code.facts, "diff": _without_file(code.facts["diff"])},
     }
+
+
+def _without_file(diff: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The facts of a difference; a snapshot keeps no copy of it as a run does."""
+    return None if diff is None else {key: value for key, value in diff.items() if key != "file"}
 
 
 #: What tells one state of the code from another.

@@ -245,4 +245,5 @@ def _prepare() -> None:
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True
-        logger.setLevel(max(logging.WARNING, logging.getLogger().level))
+        # Its warnings tell of each try to reach a store; what comes of it is one line of ours.
+        logger.setLevel(max(logging.ERROR, logging.getLogger().level))
