@@ -164,3 +164,10 @@ def test_the_sample_space_is_one_that_composes(home: Path) -> None:
     )
     assert asked.name == "lr-and-width" and len(dimensions) == 3
     assert asked.words == ("experiment=tiny",)  # jobs of a cluster do not share this machine's cores
+
+
+def test_a_tracker_that_lost_records_of_a_trial_is_told(home: Path, cli) -> None:
+    words = ("sweep", *SHORT, "name=lost", "seed=1,2", "tracking.sinks=[ndjson,mlflow]")
+    done = cli(home, *words, "tracking.mlflow.uri=sqlite:////proc/nothing/x.db")
+    assert done.code == 0, done.err
+    assert done.out.count("(mlflow: records lost)") == 2

@@ -83,7 +83,7 @@ def _result(invocation: Invocation, record: Record, *, page: bool) -> int:
     from codex_ml.report.sweep_page import write_sweep_page
 
     asked = record.asked
-    rows = [_row(trial) for trial in ranked(record, higher=asked.metric in HIGHER_IS_BETTER)]
+    rows = [_row(trial, invocation) for trial in ranked(record, higher=asked.metric in HIGHER_IS_BETTER)]
     written = None
     if page:
         written = write_sweep_page(invocation.home, name=asked.name, metric=asked.metric, rows=rows)
@@ -110,8 +110,14 @@ def _only(options: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: options[name] for name in names}
 
 
-def _row(trial: Any) -> dict[str, Any]:
+def _row(trial: Any, invocation: Invocation) -> dict[str, Any]:
+    """A trial, and the trackers that lost records of its run."""
+    from codex_ml.tracking.opening import read_health
+
+    health = read_health(invocation.home.run(trial.run))
+    lost = {name: row["state"] for name, row in health.items() if row["dropped"] or row["state"] == "failed"}
     return {
+        "trackers": lost,
         "run": trial.run,
         "state": trial.state,
         "value": trial.value,
@@ -125,5 +131,6 @@ def _table(record: Record, rows: list[dict[str, Any]]) -> str:
     lines = [f"{'':>3}  {record.asked.metric:>12}  {'run':<24}{'varied'}"]
     for place, row in enumerate(rows, 1):
         value = row["state"] if row["value"] is None else f"{row['value']:.5g}"
-        lines.append(f"{place:>3}  {value:>12}  {row['run']:<24}{' '.join(row['words'])}")
+        lost = "".join(f"  ({name}: records lost)" for name in row["trackers"])
+        lines.append(f"{place:>3}  {value:>12}  {row['run']:<24}{' '.join(row['words'])}{lost}")
     return "\n".join(lines)
