@@ -31,7 +31,7 @@ class _AuditGroup(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Options before the path belong to ``run``."""
-        if args and args[0] not in self.commands and args[0] not in ("-h", "--help"):
+        if not args or (args[0] not in self.commands and args[0] not in ("-h", "--help")):
             args = ["run", *args]
         return super().parse_args(ctx, args)
 
@@ -40,7 +40,7 @@ class _AuditGroup(click.Group):
 def command() -> None:
     """An evidence-based status report of any ML repository: codex-ml audit PATH.
 
-    The audited code is read and never run, unless --run-tests asks for it.
+    The audited code is read and never run, unless --run-tests asks for it. See audit run --help for options.
     """
 
 
