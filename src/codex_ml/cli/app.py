@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import importlib
+from typing import TYPE_CHECKING
 
 import click
 
 from codex_ml import __version__
+
+if TYPE_CHECKING:
+    from codex_ml.registry.plugins import Plugin
 
 #: Command -> module below codex_ml.cli that holds it as `command`.
 COMMANDS = {
@@ -42,7 +46,7 @@ class LazyGroup(click.Group):
     """A group whose commands are imported by name; their modules import click alone."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        return sorted({*COMMANDS, *_plugin_names()})
+        return sorted({*COMMANDS, *(plugin.name for plugin in _plugins())})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         module = COMMANDS.get(cmd_name)
@@ -50,6 +54,19 @@ class LazyGroup(click.Group):
             return _plugin_command(cmd_name)
         command: click.Command = importlib.import_module(f"codex_ml.cli.{module}").command
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Those of plugins come by name and owner alone: `--help` runs no code of others."""
+        own = sorted(COMMANDS)
+        limit = formatter.width - 6 - max(map(len, own))
+        loaded = [(name, self.get_command(ctx, name)) for name in own]
+        rows = [(name, one.get_short_help_str(limit)) for name, one in loaded if one is not None]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+        added = [(plugin.name, f"of {plugin.distribution} {plugin.version}") for plugin in _plugins()]
+        if added:
+            with formatter.section("Commands of plugins"):
+                formatter.write_dl(added)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -66,16 +83,16 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
 
-def _plugin_names() -> list[str]:
+def _plugins() -> list[Plugin]:
     """Commands of installed plugins (``codex_ml.commands``); one of a name that exists stays hidden."""
     from codex_ml.registry.plugins import installed
 
-    return [plugin.name for plugin in installed("commands") if plugin.name not in COMMANDS]
+    return [plugin for plugin in installed("commands") if plugin.name not in COMMANDS]
 
 
 def _plugin_command(name: str) -> click.Command | None:
-    """A command of a plugin. A broken one is listed as that, and says what is broken when it is called."""
-    if name not in _plugin_names():
+    """A command of a plugin. A broken one says what is broken when it is called."""
+    if name not in [plugin.name for plugin in _plugins()]:
         return None
     from codex_ml.errors import RegistryError
     from codex_ml.registry import registry_for

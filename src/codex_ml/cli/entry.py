@@ -51,11 +51,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(wrapped.line(), code=wrapped.code, exit_code=1, words=words, error=wrapped)
     except Exception as error:
         logging.getLogger(__name__).debug("internal error", exc_info=True)
+        from codex_ml.cli.faults import OWN, whose
         from codex_ml.digest.capture import capture_exception
 
+        owner = whose(error)
         noted = capture_exception(error, step=shlex.join(["codex-ml", *words]))
-        line = f"a fault of codex-ml itself: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        line = f"a fault of {owner}: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
         line += ". Next: run it again with CODEX_LOG=debug for the traceback, and report it"
+        line += "" if owner == OWN else " to its authors"
         line += f" (codex-ml errors show {noted.fingerprint[:8]}) [internal]" if noted else " [internal]"
         return _fail(line, code="internal", exit_code=1, words=words)
     return result if isinstance(result, int) else 0

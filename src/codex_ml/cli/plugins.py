@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ def command() -> None:
 @common_options
 @click.option("--kind", help="One kind alone, such as trackers.")
 def ls(invocation: Invocation, kind: str | None) -> None:
-    """Installed plugins, without importing them."""
+    """Installed plugins and components by path, without importing them."""
     found = _all(kind)
     rows = [_row(plugin) for plugin in found]
     width = max((len(f"{row['kind']}/{row['name']}") for row in rows), default=0)
@@ -54,10 +55,11 @@ def info(invocation: Invocation, name: str) -> None:
 @click.argument("name")
 def check(invocation: Invocation, name: str) -> int:
     """Run the conformance kit (codex_ml.testing) on a plugin, or on KIND module:attribute."""
+    from codex_ml.registry import registry_for
     from codex_ml.testing import run_checks
 
     plugin = _named(name)
-    rows = run_checks(plugin.kind, plugin.target)
+    rows = run_checks(plugin.kind, plugin.target, **registry_for(plugin.kind).arguments(plugin.name))
     lines = [f"{'ok' if row['error'] is None else 'FAILED':6}  {row['check']}" + _why(row) for row in rows]
     failed = [row for row in rows if row["error"] is not None]
     record = {"kind": plugin.kind, "name": plugin.name, "checks": rows, "failed": len(failed)}
@@ -85,10 +87,10 @@ def doctor(invocation: Invocation) -> int:
     """Load every plugin and say which are broken, which claim one name, and what is misspelt."""
     from codex_ml.errors import CodexError
     from codex_ml.registry import registry_for
-    from codex_ml.registry.plugins import installed, strangers
+    from codex_ml.registry.plugins import strangers
 
     rows: list[dict[str, Any]] = []
-    for plugin in installed():
+    for plugin in (one for one in _all(None) if _allowed(one)):
         error = None
         try:
             _refuse_hidden(plugin)
@@ -128,21 +130,29 @@ def _why(row: dict[str, Any]) -> str:
 
 
 def _row(plugin: Plugin) -> dict[str, Any]:
-    from codex_ml.registry.plugins import installed
+    return {**vars(plugin), "allowed": _allowed(plugin)}
 
-    return {**vars(plugin), "allowed": plugin in installed()}
+
+def _allowed(plugin: Plugin) -> bool:
+    """What the environment names by path is there because somebody asked for it."""
+    from codex_ml.registry.plugins import BY_PATH, installed
+
+    return plugin.distribution == BY_PATH or plugin in installed()
 
 
 def _all(kind: str | None) -> list[Plugin]:
+    """Everything installed, and what the environment names by path. Raises as `register_interfaces` does."""
+    from codex_ml.config.interfaces import register_interfaces
     from codex_ml.errors import NotFoundError, did_you_mean
     from codex_ml.registry.contracts import CONTRACTS
-    from codex_ml.registry.plugins import everything
+    from codex_ml.registry.plugins import BY_PATH, Plugin, everything
 
     if kind is not None and kind not in CONTRACTS:
         raise NotFoundError(
             f"there is no kind '{kind}'", code="registry.kind", next_step=did_you_mean(kind, CONTRACTS)
         )
-    return [plugin for plugin in everything() if kind in (None, plugin.kind)]
+    named = [Plugin(one.kind, one.name, one.target, BY_PATH, "") for one in register_interfaces(os.environ)]
+    return [plugin for plugin in (*everything(), *named) if kind in (None, plugin.kind)]
 
 
 def _named(text: str) -> Plugin:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from codex_ml.config.components import components
 from codex_ml.config.schema import RunConfig
 from codex_ml.errors import ConfigError
 from codex_ml.registry import registry_for
-from codex_ml.registry.plugins import Plugin
 
 #: data.source -> whether data.path is needed (True), refused (False) or free (None)
 _NEEDS_PATH = {
@@ -21,6 +21,8 @@ _NEEDS_PATH = {
 _MOST_THREADS = 1024
 #: The 256 bytes and the special tokens of every tokenizer trained here, and some merges.
 _LEAST_VOCABULARY = 264
+#: The tokenizers that stages open, by the files that they leave; the rest are only loaded by hand.
+_TOKENIZED = ("bpe", "hf")
 
 
 def check_config(config: RunConfig) -> None:
@@ -36,30 +38,6 @@ def check_config(config: RunConfig) -> None:
 
 def _refuse(what: str, *, code: str, got: str, wanted: str, next_step: str | None = None) -> None:
     raise ConfigError(what, code=code, got=got, wanted=wanted, next_step=next_step)
-
-
-def sink_component(sink: str) -> tuple[str, str]:
-    """(kind, name) of what a sink names: a tracker, or with ``callback:`` before it a callback."""
-    kind, colon, name = sink.partition(":")
-    return ("callbacks", name) if kind == "callback" and colon else ("trackers", sink)
-
-
-def components(config: RunConfig) -> list[tuple[str, str, str]]:
-    """(kind, name, key of the config) of every component that a run is built from."""
-    return [
-        ("models", config.model.name, "model.name"),
-        ("tokenizers", config.tokenizer.name, "tokenizer.name"),
-        ("data_sources", config.data.source, "data.source"),
-        ("objectives", config.objective.name, "objective.name"),
-        *((*sink_component(name), "tracking.sinks") for name in config.tracking.sinks),
-        *(("eval_tasks", name, "eval.tasks") for name in config.eval.tasks),
-    ]
-
-
-def plugins_of(config: RunConfig) -> list[Plugin]:
-    """The plugins among a run's components. Raises NotFoundError and ConflictError as the registry does."""
-    found = (registry_for(kind).source(name) for kind, name, _key in components(config))
-    return list(dict.fromkeys(plugin for plugin in found if plugin is not None))
 
 
 #: What else lies among the runs.
@@ -233,6 +211,14 @@ def _check_engine(config: RunConfig) -> None:
 
 def _check_tokenizer(config: RunConfig) -> None:
     tokenizer = config.tokenizer
+    if tokenizer.name not in _TOKENIZED:
+        _refuse(
+            f"no run tokenizes with tokenizer.name={tokenizer.name} yet",
+            code="config.tokenizer",
+            got=f"tokenizer.name={tokenizer.name}",
+            wanted="bpe, or hf with tokenizer.path: prepared data and exports hold a tokenizer.json",
+            next_step="`codex-ml plugins check` looks at tokenizers of other kinds",
+        )
     given = tokenizer.path or config.model.path
     if tokenizer.vocab_size < _LEAST_VOCABULARY and not (given and tokenizer.vocab_size == 0):
         _refuse(

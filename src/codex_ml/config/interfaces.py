@@ -18,6 +18,8 @@ from typing import Any
 
 import yaml
 
+from codex_ml.core.digest import canonical_json
+from codex_ml.core.redact import redact_value
 from codex_ml.errors import ConfigError, did_you_mean
 from codex_ml.registry import registry_for
 
@@ -33,7 +35,8 @@ SECTIONS = {
 }
 #: The name that a component gets when none is given.
 DEFAULT_NAME = "custom"
-_TARGET = re.compile(r"^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$")
+_TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*\Z")
+_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,99}\Z")
 _KEYS = ("name", "path", "kwargs")
 
 
@@ -67,6 +70,8 @@ def named_interfaces(environ: Mapping[str, str]) -> Iterator[Named]:
         yield from read_interfaces(Path(file).expanduser())
     for kind, middle in SECTIONS.values():
         target = environ.get(f"CODEX_{middle}_PATH")
+        if not target and environ.get(f"CODEX_{middle}_KWARGS"):
+            raise _wrong(f"environment variable CODEX_{middle}_KWARGS", "no path", f"CODEX_{middle}_PATH too")
         if target:
             place = f"environment variable CODEX_{middle}_PATH"
             kwargs = _json(environ.get(f"CODEX_{middle}_KWARGS", ""), f"CODEX_{middle}_KWARGS")
@@ -97,11 +102,18 @@ def _named(kind: str, row: object, place: str) -> Named:
         if key not in _KEYS:
             raise _wrong(place, str(key), "one of name, path, kwargs", did_you_mean(str(key), _KEYS))
     target, kwargs = str(row.get("path", "")), row.get("kwargs") or {}
+    name = str(row.get("name", DEFAULT_NAME))
     if not _TARGET.match(target):
         raise _wrong(place, target or "no path", "path: module:Class")
+    if not _NAME.match(name):
+        raise _wrong(place, f"name {name!r}", "letters, digits, dots, dashes and underscores")
     if not isinstance(kwargs, dict) or not all(isinstance(key, str) for key in kwargs):
-        raise _wrong(place, repr(kwargs), "kwargs as a mapping of names to values")
-    return Named(kind, str(row.get("name", DEFAULT_NAME)), target, kwargs, place)
+        raise _wrong(place, repr(redact_value(kwargs)), "kwargs as a mapping of names to values")
+    try:
+        canonical_json(kwargs)
+    except (TypeError, ValueError) as error:
+        raise _wrong(place, f"kwargs: {error}", "values as JSON has them: texts, numbers, lists") from error
+    return Named(kind, name, target, kwargs, place)
 
 
 def _json(text: str, variable: str) -> Any:

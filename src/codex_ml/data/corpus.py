@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from codex_ml.config.schema.data import DataConfig
-from codex_ml.core.digest import digest_bytes, digest_file, digest_json, digest_tree, merkle_root
+from codex_ml.core.digest import digest_bytes, digest_json, digest_tree, merkle_root
 from codex_ml.core.paths import Home
 from codex_ml.core.store import find_or_build
 from codex_ml.data.clean import verdict
@@ -18,6 +17,7 @@ from codex_ml.data.columns import DOCUMENT, DROPPED, RowWriter, read_rows
 from codex_ml.data.dedup import ExactDedup
 from codex_ml.data.depths import GroupDepths
 from codex_ml.data.document import Document, Dropped, InputFile, Source
+from codex_ml.data.source_code import source_code
 from codex_ml.data.sources.common import nothing_found
 from codex_ml.data.split import SPLITS, assign, shares
 from codex_ml.data.tally import Tally
@@ -96,14 +96,8 @@ def _identity(cfg: DataConfig, *, inputs: list[InputFile], source: Source) -> di
         "origin": source.origin,
         "inputs_sha256": merkle_root((item.path, item.size, item.sha256) for item in inputs),
         "code": digest_tree(Path(__file__).parent, pattern="**/*.py"),
-        "source_code": _source_code(source),
+        "source_code": source_code(cfg.source, source),
     }
-
-
-def _source_code(source: Source) -> str:
-    """Digest of the file that defines *source*: a plugin's code decides the content as ours does."""
-    file = getattr(sys.modules.get(type(source).__module__), "__file__", None)
-    return digest_file(Path(file)) if file is not None and Path(file).is_file() else ""
 
 
 def _build(

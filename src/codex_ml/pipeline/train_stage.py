@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from codex_ml.checkpointing.layout import step_of
-from codex_ml.config.check import plugins_of
+from codex_ml.config.components import plugins_of
 from codex_ml.core.offline import network_denied
 from codex_ml.core.redact import redact_value
 from codex_ml.errors import TrainingError
@@ -136,12 +136,13 @@ def asked_of(work: Work, resolved: ResolvedRun, report: DeterminismReport, paren
 
 
 def _computing(work: Work) -> list[dict[str, str]]:
-    """The plugins that can change a bit of the run; trackers only look on."""
-    return [row for row in plugin_facts(plugins_of(work.config)) if row["kind"] != "trackers"]
+    """The plugins that can change a bit of the run; trackers and callbacks only look on."""
+    rows = plugin_facts(plugins_of(work.config))
+    return [row for row in rows if row["kind"] not in ("trackers", "callbacks")]
 
 
 def _contents_of(row: Mapping[str, str]) -> str:
-    return f"{row['distribution']} {row['version']} {row['sha256'][:16]}"
+    return f"{row['target']} of {row['distribution']} {row['version']} {row['sha256'][:16]}"
 
 
 def with_provenance(work: Work, asked: Asked) -> Asked:

@@ -30,7 +30,8 @@ class Plugin:
 
     def who(self) -> str:
         """For messages: what it is and where it comes from."""
-        return f"'{self.name}' among the {self.kind} ({self.target} of {self.distribution} {self.version})"
+        owner = f"of {self.distribution} {self.version}" if self.distribution != BY_PATH else "by path"
+        return f"'{self.name}' among the {self.kind} ({self.target} {owner})"
 
     def matches(self, patterns: Sequence[str]) -> bool:
         """Whether a pattern names its distribution (``my-*``) or itself (``trackers/my-sink``)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import inspect
 import operator
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -26,7 +27,7 @@ class Registry:
     def __init__(self, kind: str, table: Mapping[str, str], *, plugins: bool = True) -> None:
         self.kind = kind
         self._targets = dict(table)
-        self._kwargs: dict[str, Mapping[str, Any]] = {}
+        self._by_path: dict[str, Mapping[str, Any]] = {}
         self._plugins = plugins
         self._frozen = False
 
@@ -40,7 +41,7 @@ class Registry:
         Raises ConflictError when the name is taken by another target or the registry is frozen.
         """
         taken = self._targets.get(name)
-        if taken == target and self._kwargs.get(name, {}) == (kwargs or {}):
+        if taken == target and self._by_path.get(name) == (kwargs or {}):
             return
         if self._frozen or taken is not None:
             raise ConflictError(
@@ -50,8 +51,11 @@ class Registry:
                 next_step="register before the run starts" if self._frozen else "choose another name",
             )
         self._targets[name] = target
-        if kwargs:
-            self._kwargs[name] = dict(kwargs)
+        self._by_path[name] = dict(kwargs or {})
+
+    def arguments(self, name: str) -> Mapping[str, Any]:
+        """What a registration passes to the component at each call; nothing for any other name."""
+        return self._by_path.get(name, {})
 
     def freeze(self) -> None:
         """Refuse further registrations: what a run uses is settled."""
@@ -66,8 +70,9 @@ class Registry:
         claims = [one for one in self._installed() if one.name == name]
         own = self._targets.get(name)
         if len(claims) + (own is not None) > 1:
+            place = "by path" if name in self._by_path else "built in"
             said = [
-                *([f"{own} (built in)"] if own else []),
+                *([f"{own} ({place})"] if own else []),
                 *(f"{one.target} of {one.distribution}" for one in claims),
             ]
             raise ConflictError(
@@ -82,7 +87,7 @@ class Registry:
                 code="registry.not-found",
                 next_step=did_you_mean(name, self.names()),
             )
-        if own is not None and not own.startswith("codex_ml."):
+        if own is not None and name in self._by_path:
             return Plugin(self.kind, name, own, BY_PATH, "")
         return claims[0] if claims else None
 
@@ -91,7 +96,7 @@ class Registry:
 
         Raises NotFoundError for an unknown name, ConflictError for one that is claimed twice, LoadError when
         its module does not import, lacks the attribute, was written for another contract, or yields something
-        that does not fulfil the contract of its kind (or *contract*).
+        that does not fulfil the contract of its kind (or *contract*), or not with its arguments.
         """
         plugin = self.source(name)
         target = plugin.target if plugin is not None else self._targets[name]
@@ -108,7 +113,9 @@ class Registry:
                 got=f"{target} {missing}",
                 wanted=wanted or CONTRACTS[self.kind].wanted,
             )
-        kwargs = self._kwargs.get(name)
+        kwargs = self.arguments(name)
+        if kwargs:
+            _refuse_arguments(component, kwargs, who=who)
         return functools.partial(component, **kwargs) if kwargs else component
 
     def _load(self, who: str, target: str) -> Any:
@@ -118,7 +125,7 @@ class Registry:
             component = operator.attrgetter(attribute)(found) if attribute else found
         except MissingExtraError:
             raise
-        except Exception as error:  # a plugin's module may fail in any way
+        except (Exception, SystemExit) as error:  # a plugin's module may fail in any way
             raise LoadError(
                 f"{who} does not load",
                 code="registry.load",
@@ -131,6 +138,22 @@ class Registry:
 
     def _installed(self) -> tuple[Plugin, ...]:
         return installed(self.kind) if self._plugins else ()
+
+
+def _refuse_arguments(component: Any, kwargs: Mapping[str, Any], *, who: str) -> None:
+    try:
+        signature = inspect.signature(component)
+    except ValueError:  # of some built-in functions it is not known
+        return
+    try:
+        signature.bind_partial(**kwargs)
+    except TypeError as error:
+        raise LoadError(
+            f"{who} does not take the arguments that it was registered with",
+            code="registry.arguments",
+            got=str(error).removeprefix("got "),
+            wanted=f"arguments of {signature}",
+        ) from error
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from codex_ml.core.digest import digest_file
 from codex_ml.registry.contracts import CONTRACTS
 from codex_ml.registry.plugins import PREFIX
+from codex_ml.scaffold.entry_points import entry_points
 from codex_ml.scaffold.kinds import KINDS
 from codex_ml.scaffold.project import package_of, read_project, recorded
 
@@ -27,7 +29,7 @@ def drift(folder: Path) -> list[Drift]:
     that have moved on, parts without a test.
     """
     _text, project = read_project(folder)
-    points = project["project"].get("entry-points", {})
+    points = entry_points(project)
     return [*_of_the_record(folder, points), *_of_the_entry_points(folder, project, points)]
 
 
@@ -60,7 +62,30 @@ def _of_the_entry_points(
             yield Drift(group, f"there is no such group; known: {', '.join(sorted(CONTRACTS))}", harmful=True)
             continue
         for name, target in sorted(named.items()):
-            module = target.partition(":")[0].replace(".", "/")
-            places = (base / f"{module}.py", base / module / "__init__.py")
-            if module.split("/")[0] == package and not any(place.is_file() for place in places):
+            if target.partition(":")[0].partition(".")[0] == package and not _leads(base, target):
                 yield Drift(f"{kind}/{name}", f"{target} leads nowhere", harmful=True)
+
+
+def _leads(base: Path, target: str) -> bool:
+    """Whether the module is there and, as far as can be read without running it, gives the attribute."""
+    module, _, attribute = target.partition("[")[0].strip().partition(":")
+    path = base / module.replace(".", "/")
+    for place in (path.with_name(f"{path.name}.py"), path / "__init__.py"):
+        if place.is_file():
+            try:
+                given = set(_given(ast.parse(place.read_bytes())))
+            except (SyntaxError, ValueError):
+                return False
+            return not attribute or "*" in given or attribute.partition(".")[0] in given
+    return not attribute and path.is_dir()
+
+
+def _given(tree: ast.Module) -> Iterator[str]:
+    """Names that a module has, wherever they come from; ``*`` where it takes all of another's."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif isinstance(node, ast.alias):
+            yield (node.asname or node.name).partition(".")[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import keyword
 import re
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from importlib import resources
 from string import Template
 
 from codex_ml.errors import UsageError
+from codex_ml.registry.builtins import BUILTINS
 from codex_ml.registry.contracts import CONTRACTS
 
 #: Word of the command line -> (kind of the registry, attribute that the entry point names).
@@ -23,7 +25,7 @@ KINDS = {
     "callback": ("callbacks", "$name"),
     "rule": ("audit_rules", "RULE"),
 }
-_NAME = re.compile(r"^[A-Za-z][A-Za-z0-9_-]{0,59}$")
+_NAME = re.compile(r"^[A-Za-z][A-Za-z0-9_-]{0,59}\Z")
 
 
 @dataclass(frozen=True)
@@ -56,9 +58,13 @@ class Part:
         }
 
     @property
+    def attribute(self) -> str:
+        """What of the module is the component."""
+        return Template(KINDS[self.word][1]).substitute(self.values)
+
+    @property
     def target(self) -> str:
-        attribute = Template(KINDS[self.word][1]).substitute(self.values)
-        return f"{self.package}.{self.module}:{attribute}"
+        return f"{self.package}.{self.module}:{self.attribute}"
 
     def source(self) -> str:
         return filled(f"{self.word}.py", self.values)
@@ -67,6 +73,32 @@ class Part:
         """The conformance kit, and what is special about this kind."""
         kit = filled("conformance_test.py", self.values | {"target": self.target})
         return f"{kit}\n\n{filled(f'{self.word}_test.py', self.values)}"
+
+
+def refuse_taken(part: Part) -> None:
+    """Raise UsageError for a name that is built in, or that the code of the template itself uses."""
+    built_in = BUILTINS.get(part.kind, {}).get(part.name)
+    other = Part(part.word, "a-placeholder", part.package)
+    hidden = {part.attribute} - {other.attribute}  # the attribute of a rule is RULE whatever its name
+    taken = hidden & _words(other.source()) | {part.module} & _words(other.test())
+    taken |= {word for word in hidden if keyword.iskeyword(word)}
+    if built_in is None and not taken:
+        return
+    raise UsageError(
+        f"'{part.name}' cannot be the name of a {part.word}",
+        code="scaffold.name",
+        got=f"{built_in} (built in)" if built_in else f"{', '.join(sorted(taken))}, which its code uses",
+        wanted="a name of its own",
+        next_step=f"choose another name, such as my-{part.name}",
+    )
+
+
+def _words(text: str) -> set[str]:
+    """Names that Python code uses or imports."""
+    nodes = list(ast.walk(ast.parse(text)))
+    used = {node.id for node in nodes if isinstance(node, ast.Name)}
+    imported = (node.asname or node.name for node in nodes if isinstance(node, ast.alias))
+    return used | {name.partition(".")[0] for name in imported}
 
 
 def module_name(name: str) -> str:

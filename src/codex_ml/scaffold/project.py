@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import sys
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +15,8 @@ from codex_ml.core.digest import digest_bytes
 from codex_ml.core.publish import make_directory, read_json, write_file, write_json, writing
 from codex_ml.errors import ConflictError, IntegrityError, UsageError
 from codex_ml.registry.contracts import CONTRACTS
-from codex_ml.scaffold.kinds import Part, filled, module_name
+from codex_ml.scaffold.entry_points import with_entry_point
+from codex_ml.scaffold.kinds import KINDS, Part, filled, module_name, refuse_taken
 
 _RECORD = Path(".codex") / "scaffold.json"
 _PROJECT = "pyproject.toml"
@@ -68,6 +70,7 @@ def add_part(word: str, name: str, folder: Path) -> Change:
     """
     text, project = read_project(folder)
     part = Part(word, name, package_of(folder, project))
+    refuse_taken(part)
     base = folder / "src" if (folder / "src" / part.package).is_dir() else folder
     module = (base / part.package / f"{part.module}.py").relative_to(folder).as_posix()
     files: dict[str, tuple[str | None, str]] = {
@@ -75,9 +78,8 @@ def add_part(word: str, name: str, folder: Path) -> Change:
         f"tests/test_{part.module}.py": (None, part.test()),
         _PROJECT: (text, with_entry_point(text, part.kind, name, part.target)),
     }
-    for path, (old, _new) in files.items():
-        if old is None:
-            refuse_existing(folder / path)
+    for path in (module, f"tests/test_{part.module}.py", module.removesuffix(".py")):
+        refuse_existing(folder / path)
     return Change(folder, files)
 
 
@@ -99,10 +101,26 @@ def recorded(folder: Path) -> list[dict[str, Any]]:
     except FileNotFoundError:
         return []
     items = found.get("items") if isinstance(found, dict) else None
-    if not isinstance(items, list):
+    if not isinstance(items, list) or not all(_is_record(item) for item in items):
         place = folder / _RECORD
-        raise IntegrityError(f"{place} is no record of scaffold", code="scaffold.record", got=str(found)[:80])
+        raise IntegrityError(
+            f"{place} is no record of scaffold",
+            code="scaffold.record",
+            got=str(found)[:80],
+            next_step="move it away; parts that were made before are no longer watched",
+        )
     return items
+
+
+def _is_record(item: object) -> bool:
+    if not isinstance(item, dict) or item.get("word") not in KINDS:
+        return False
+    files = item.get("files")
+    return (
+        isinstance(item.get("name"), str)
+        and isinstance(item.get("contract"), int)
+        and isinstance(files, dict)
+    )
 
 
 def new_plugin(name: str, folder: Path) -> list[Path]:
@@ -113,6 +131,13 @@ def new_plugin(name: str, folder: Path) -> list[Path]:
 def plugin_change(name: str, folder: Path) -> Change:
     """What `new_plugin` writes."""
     package = module_name(name)
+    if package in sys.stdlib_module_names or package in ("codex_ml", "tests"):
+        raise UsageError(
+            f"'{name}' would hide the package {package}",
+            code="scaffold.name",
+            wanted="a name of its own",
+            next_step="choose another name, such as my-parts",
+        )
     values = {"name": name, "package": package}
     root = folder / name
     refuse_existing(root)
@@ -128,7 +153,7 @@ def read_project(folder: Path) -> tuple[str, dict[str, Any]]:
     """The text and contents of the package's pyproject.toml."""
     path = folder / _PROJECT
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_bytes().decode("utf-8")  # line ends stay what they are
         found = tomllib.loads(text)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(
@@ -137,7 +162,8 @@ def read_project(folder: Path) -> tuple[str, dict[str, Any]]:
             got=f"{path}: {error}",
             next_step="make one with `codex-ml scaffold plugin NAME`, or give --dir",
         ) from error
-    if not isinstance(found.get("project", {}).get("name"), str):
+    project = found.get("project")
+    if not isinstance(project, dict) or not isinstance(project.get("name"), str):
         raise UsageError(f"{path} names no project", code="scaffold.project", wanted="[project] name")
     return text, found
 
@@ -146,7 +172,7 @@ def package_of(folder: Path, project: Mapping[str, Any]) -> str:
     """The import package of a project: the one of its name, else the only one there is."""
     named = re.sub(r"[-.]+", "_", project["project"]["name"]).lower()
     for base in (folder / "src", folder):
-        if (base / named / "__init__.py").is_file():
+        if named.isidentifier() and (base / named / "__init__.py").is_file():
             return named
         found = sorted(path.parent.name for path in base.glob("*/__init__.py") if path.parent.name != "tests")
         if len(found) == 1:
@@ -156,34 +182,3 @@ def package_of(folder: Path, project: Mapping[str, Any]) -> str:
         code="scaffold.project",
         wanted=f"src/{named}/__init__.py or {named}/__init__.py",
     )
-
-
-def with_entry_point(text: str, kind: str, name: str, target: str) -> str:
-    """pyproject.toml with one entry point more; every other line stays as it is.
-
-    Raises ConflictError when the group has the name.
-    """
-    points = tomllib.loads(text).get("project", {}).get("entry-points", {}).get(f"codex_ml.{kind}", {})
-    if name in points:
-        raise ConflictError(
-            f"the package registers '{name}' among the {kind}",
-            code="scaffold.exists",
-            got=f"{name} = {points[name]}",
-            next_step="choose another name",
-        )
-    header, line = f'[project.entry-points."codex_ml.{kind}"]', f'{name} = "{target}"'
-    lines = text.rstrip("\n").split("\n")
-    if header in (row.strip() for row in lines):
-        at = next(number for number, row in enumerate(lines) if row.strip() == header) + 1
-        lines.insert(at, line)
-    else:
-        at = next((number for number, row in enumerate(lines) if row.startswith("[tool")), len(lines))
-        lines[at:at] = [*([""] if at and lines[at - 1].strip() else []), header, line, ""]
-    after = "\n".join(lines).rstrip("\n") + "\n"
-    if tomllib.loads(after)["project"]["entry-points"][f"codex_ml.{kind}"].get(name) != target:
-        raise UsageError(
-            "the entry point cannot be added to this pyproject.toml",
-            code="scaffold.project",
-            next_step=f"add it by hand: {header} {line}",
-        )
-    return after

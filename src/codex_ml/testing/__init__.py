@@ -5,7 +5,7 @@ from codex_ml.testing import conformance_checks
 
 @pytest.mark.parametrize("check", conformance_checks("trackers"), ids=str)
 def test_my_sink_conforms(check, tmp_path):
-    check("my_package.sink:MySink", tmp_path)
+    assert check("my_package.sink:MySink", tmp_path)
 """
 
 from codex_ml.testing.kit import Check, conformance_checks, run_checks

@@ -18,7 +18,7 @@ Function = Callable[[Any, Path], None]
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that a component must do. Called with ``module:attribute`` and a directory to write in.
+    """One thing that a component must do. Called with ``module:attribute`` and a directory to write in: True.
 
     Raises AssertionError with what is wrong; what the component itself raises goes through.
     """
@@ -28,8 +28,9 @@ class Check:
     function: Function
     kwargs: Mapping[str, Any]
 
-    def __call__(self, target: str, directory: Path) -> None:
+    def __call__(self, target: str, directory: Path) -> bool:
         self.function(self._component(target), directory)
+        return True
 
     def __str__(self) -> str:
         return self.name
@@ -79,7 +80,7 @@ def run_checks(kind: str, target: str, **kwargs: Any) -> list[dict[str, Any]]:
                 check(target, Path(folder))
             except AssertionError as caught:
                 error = str(caught) or "an assertion without a word"
-            except Exception as caught:  # noqa: BLE001 - the component is somebody else's
+            except (Exception, SystemExit) as caught:  # noqa: BLE001 - the component is somebody else's
                 error = f"{type(caught).__name__}: {caught}"
         rows.append({"check": check.name, "error": error})
     return rows

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from codex_ml.config.check import sink_component
+from codex_ml.config.components import sink_component
 from codex_ml.config.schema import RunConfig
 from codex_ml.config.schema.tracking import TrackingConfig
 from codex_ml.core.ndjson import read
@@ -45,7 +45,7 @@ def check_trackers(cfg: TrackingConfig, *, runs: Path, network_allowed: bool) ->
             factory = registry_for(kind).get(component)
         except (LoadError, MissingExtraError):
             continue  # absent: said when it is opened, and the run goes on
-        check = getattr(factory, "check", None)
+        check = getattr(_bare(factory), "check", None)
         if check is None:
             continue
         try:
@@ -201,6 +201,12 @@ def _factory(name: str) -> Any:
     factory = registry_for(kind).get(component)
     if kind == "callbacks":
         return functools.partial(CallbackTracker, factory)
-    for module in getattr(factory, "requires", ()):
-        require(module, extra=getattr(factory, "extra", "tracking"))
+    bare = _bare(factory)
+    for module in getattr(bare, "requires", ()):
+        require(module, extra=getattr(bare, "extra", "tracking"))
     return factory
+
+
+def _bare(factory: Any) -> Any:
+    """The class itself of one that gets arguments (a component by path)."""
+    return factory.func if isinstance(factory, functools.partial) else factory

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import json
 import logging
 import sys
@@ -16,14 +15,13 @@ import pytest
 
 from codex_ml.core.paths import Home
 from codex_ml.core.publish import verify_directory
-from codex_ml.data import corpus as corpus_module
 from codex_ml.data.columns import read_rows
 from codex_ml.data.corpus import prepare_corpus
 from codex_ml.data.prepare import DatasetRef, prepare_dataset
 from codex_ml.data.sample import sample_texts
 from codex_ml.data.split import assign
 from codex_ml.errors import DataError, StorageError
-from codex_ml.registry import Registry
+from codex_ml.registry import registry_for
 from corpora import data_config, split_config, tokenizer_config, write_packages
 
 pytestmark = pytest.mark.needs("train")
@@ -117,25 +115,30 @@ def test_what_changes_the_content_changes_the_digest(
     assert prepare(packages, tmp_path).digest != prepare(packages, tmp_path, **changes).digest
 
 
-def test_the_code_of_a_source_from_elsewhere_is_part_of_the_digest(
+def test_the_code_and_arguments_of_a_source_from_elsewhere_are_part_of_the_digest(
     packages: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def digest(extra: str) -> str:
-        module = tmp_path / "plugin_source.py"
-        module.write_text(
-            f"from codex_ml.data.sources.files import FilesSource\nclass Mine(FilesSource):\n    '{extra}'\n"
-        )
-        sys.modules.pop("plugin_source", None)
-        importlib.invalidate_caches()
+    source = """
+from codex_ml.data.sources.files import FilesSource
+class Mine(FilesSource):
+    def __init__(self, cfg, *, every=1): super().__init__(cfg)
+"""
+    package = tmp_path / "plugin_source"
+    package.mkdir()
+    (package / "__init__.py").write_text(source)
+
+    def digest(helper: str, kwargs: dict[str, Any]) -> str:
+        (package / "helper.py").write_text(helper)
+        registry_for.cache_clear()
+        registry_for("data_sources").register("mine", "plugin_source:Mine", kwargs=kwargs)
         return prepare_corpus(data_config("mine", path=packages), home=Home(tmp_path / "home")).digest
 
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    registry = Registry("data_sources", {"mine": "plugin_source:Mine"}, plugins=False)
-    monkeypatch.setattr(corpus_module, "registry_for", lambda kind: registry)
-    one = digest("a")
-    assert digest("a") == one
-    assert digest("bb") != one
+    one = digest("a = 1", {})
+    assert digest("a = 1", {}) == one
+    assert len({one, digest("a = 2", {}), digest("a = 1", {"every": 2}), digest("a = 1", {"every": 3})}) == 4
+    registry_for.cache_clear()
+    sys.modules.pop("plugin_source", None)
 
 
 def test_shard_length_changes_neither_digest_nor_rows(packages: Path, tmp_path: Path) -> None:
@@ -248,7 +251,7 @@ from pathlib import Path
 from codex_ml.core.paths import Home
 from codex_ml.data.prepare import prepare_dataset
 from codex_ml.errors import CodexError
-from codex_ml.registry import Registry
+from codex_ml.registry import registry_for
 from corpora import data_config, tokenizer_config
 
 source, home, mode = sys.argv[1:]

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from codex_ml.core.digest import digest_bytes
-from codex_ml.provenance.packages import conda_environment, distributions, lock_digests
+from codex_ml.provenance.packages import conda_environment, distributions, lock_digests, plugin_facts
+from codex_ml.registry import registry_for
+from codex_ml.registry.plugins import BY_PATH, Plugin
 
 
 @pytest.fixture
@@ -159,3 +161,95 @@ def test_outside_of_conda_there_is_no_such_environment(tmp_path: Path, monkeypat
     monkeypatch.delenv("CONDA_PREFIX", raising=False)
     assert conda_environment() is None or os.path.isdir(f"{sys.prefix}/conda-meta")  # noqa: PTH112
     assert conda_environment(tmp_path) is None
+
+
+# ---- plugins -------------------------------------------------------------------------------------
+
+
+def facts_of(
+    distribution: str, target: str = "facts_of_mine.part:Part", version: str = "1.0"
+) -> dict[str, str]:
+    (facts,) = plugin_facts([Plugin("trackers", "mine", target, distribution, version)])
+    return facts
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    """Sources of a plugin, on the path where `install` puts its metadata."""
+    folder = tmp_path / "facts_of_mine"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("raise RuntimeError('this is not to be run')\n")
+    (folder / "part.py").write_text("class Part: ...\n")
+    return folder
+
+
+@pytest.mark.usefixtures("package")
+def test_a_plugin_from_a_wheel_is_known_by_what_the_wheel_holds(install) -> None:
+    install("mine", record="facts_of_mine/part.py,sha256=AA,1\n")
+    facts = facts_of("mine")
+    assert facts == {
+        "kind": "trackers",
+        "name": "mine",
+        "target": "facts_of_mine.part:Part",
+        "distribution": "mine",
+        "version": "1.0",
+        "sha256": digest_bytes(b"facts_of_mine/part.py,sha256=AA,1"),
+    }
+    install("mine", record="facts_of_mine/part.py,sha256=AB,1\n")
+    assert facts_of("mine")["sha256"] != facts["sha256"]
+
+
+@pytest.mark.parametrize(
+    ("direct", "record"),
+    [
+        ({"url": "file:///src", "dir_info": {"editable": True}}, "__editable__.pth,sha256=AA,1\n"),
+        (None, None),
+    ],
+    ids=["editable", "without hashes"],
+)
+def test_an_editable_plugin_is_known_by_its_sources(
+    direct: Any, record: str | None, install, package: Path
+) -> None:
+    install("mine", direct_url=direct, record=record)
+    before = facts_of("mine")["sha256"]
+    assert facts_of("mine")["sha256"] == before
+    (package / "helper.py").write_text("# another byte\n")
+    assert facts_of("mine")["sha256"] not in (before, "unknown")
+
+
+@pytest.mark.parametrize("form", ["package", "module"])
+def test_a_component_by_path_is_known_by_its_sources_and_arguments(
+    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: Path
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    source = package / "part.py"
+    if form == "module":
+        source = tmp_path / "alone.py"
+        source.write_text("class Part: ...\n")
+    target = "facts_of_mine.part:Part" if form == "package" else "alone:Part"
+    seen = [facts_of(BY_PATH, target)["sha256"]]
+    source.write_text("class Part: pass\n")
+    seen.append(facts_of(BY_PATH, target)["sha256"])
+    for kwargs in ({"size": 1}, {"size": 2}):
+        registry_for.cache_clear()
+        registry_for("trackers").register("mine", target, kwargs=kwargs)
+        seen.append(facts_of(BY_PATH, target)["sha256"])
+    registry_for.cache_clear()
+    assert len({*seen, "unknown"}) == 5
+
+
+def test_a_secret_among_the_arguments_is_not_in_the_digest(tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "alone2.py").write_text("class Part: ...\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    seen = set()
+    for password in ("Hunter2Hunter2", "Hunter3Hunter3"):
+        registry_for.cache_clear()
+        registry_for("trackers").register("mine", "alone2:Part", kwargs={"password": password})
+        seen.add(facts_of(BY_PATH, "alone2:Part")["sha256"])
+    registry_for.cache_clear()
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize("target", ["builtins:round", "absent_everywhere:x"])
+def test_what_has_no_source_is_said_to_be_unknown(target: str) -> None:
+    assert facts_of(BY_PATH, target)["sha256"] == "unknown"

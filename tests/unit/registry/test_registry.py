@@ -103,6 +103,7 @@ def test_every_built_in_name_loads() -> None:
         ("raise ValueError('at import')", "at import"),
         ("def broken(:", "SyntaxError"),
         ("other = 1", "no attribute 'make'"),
+        ("raise SystemExit(3)", "SystemExit: 3"),
     ],
 )
 def test_a_module_that_does_not_load_shows_why(source: str, shown: str, install) -> None:
@@ -190,7 +191,15 @@ def test_a_plugin_for_another_contract_is_refused_by_name(install) -> None:
 
 @pytest.mark.parametrize(
     ("allowed", "seen"),
-    [(None, ["good"]), ("codex_plugin_*", ["good"]), ("metrics/good", ["good"]), ("other", []), ("none", [])],
+    [
+        (None, ["good"]),
+        ("codex_plugin_*", ["good"]),
+        ("other, Codex-Plugin.GOOD", ["good"]),  # packages are compared as pip does
+        ("metrics/good", ["good"]),
+        ("trackers/good", []),
+        ("other", []),
+        ("none", []),
+    ],
 )
 def test_the_environment_says_which_plugins_there_are(
     allowed: str | None, seen: list[str], install, monkeypatch: pytest.MonkeyPatch
@@ -214,3 +223,43 @@ def test_arguments_of_a_registration_are_passed_at_each_call() -> None:
     assert (
         code_of(lambda: registry.register("rounded", "builtins:round"), ConflictError) == "registry.conflict"
     )
+
+
+@pytest.mark.parametrize(("kwargs", "fits"), [({"ndigits": 1}, True), ({"digits": 1}, False)])
+def test_arguments_that_a_component_does_not_take_are_told_by_name(
+    kwargs: dict[str, Any], fits: bool
+) -> None:
+    registry = Registry(KIND, {}, plugins=False)
+    registry.register("rounded", "builtins:round", kwargs=kwargs)
+    if fits:
+        assert registry.get("rounded")
+        return
+    with pytest.raises(LoadError, match="unexpected keyword argument 'digits'") as caught:
+        registry.get("rounded")
+    assert caught.value.code == "registry.arguments"
+
+
+def test_what_is_registered_by_path_is_told_apart_from_what_is_built_in(install) -> None:
+    registry = Registry(KIND, {"json": "json:dumps"})
+    registry.register("mine", "codex_ml.metrics.by_name:get_metric", kwargs={"name": "x"})
+    assert registry.source("json") is None
+    plugin = registry.source("mine")
+    assert plugin is not None
+    assert (plugin.distribution, plugin.target) == (plugins.BY_PATH, "codex_ml.metrics.by_name:get_metric")
+    assert (registry.arguments("mine"), registry.arguments("json")) == ({"name": "x"}, {})
+    install("codex_plugin_mine", "mine = codex_plugin_mine:make")
+    with pytest.raises(ConflictError, match=r"get_metric \(by path\) and codex_plugin_mine:make"):
+        registry.get("mine")
+
+
+def test_the_first_of_a_distribution_on_the_path_is_the_one_that_counts(
+    install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install("codex_plugin_old", "old = codex_plugin_old:make")
+    info = tmp_path / "newer" / "codex_plugin_old-2.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: codex_plugin_old\nVersion: 2.0\n")
+    (info / "entry_points.txt").write_text("[codex_ml.metrics]\nnew = codex_plugin_old:make\n")
+    monkeypatch.syspath_prepend(tmp_path / "newer")
+    plugins.forget()
+    assert [(one.name, one.version) for one in plugins.installed(KIND)] == [("new", "2.0")]

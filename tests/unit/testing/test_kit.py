@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from codex_ml.errors import LoadError, NotFoundError
+from codex_ml.registry.builtins import BUILTINS
 from codex_ml.registry.contracts import CONTRACTS
 from codex_ml.testing import conformance_checks, run_checks
+from codex_ml.testing.checks import CHECKS
 
 pytestmark = pytest.mark.needs("train", "audit")
 
@@ -75,6 +77,8 @@ class OtherTogether(Reward):
     def batch_evaluate(self, pairs): return [0.0 for _ in pairs]
 class Endless(Reward):
     def evaluate(self, prompt, completion, metadata=None): return float("nan")
+class LearnsNothing(Reward):
+    def learn(self, comparisons): return {"loss": float("inf")}
 class Agent:
     def __init__(self): self.bias = 0
     def act(self, prompt, *, seed): return f"{prompt}{seed}{self.bias}"
@@ -93,6 +97,8 @@ class Tracker:
     def write(self, records): pass
     def sync(self): pass
     def close(self, status, artifacts): pass
+class Once(Tracker):
+    def __init__(self, context): (context.run_directory / "mine").open("x").close()
 class Raises(Tracker):
     def write(self, records): raise OSError("the disk is full")
 def score(text): return 0.5
@@ -103,6 +109,22 @@ def silent(): pass
 def command(): pass
 def callback(record): pass
 def wrong_callback(): pass
+class Model(torch.nn.Module):
+    def __init__(self, cfg, *, vocab_size, compute_dtype):
+        super().__init__()
+        self.table = torch.nn.Embedding(vocab_size, vocab_size, dtype=compute_dtype)
+    def forward(self, ids): return self.table(ids)
+class Peeks(Model):
+    def forward(self, ids): return super().forward(ids).flip(1).cumsum(1).flip(1)
+class OnlyLast(Model):
+    def forward(self, ids): return super().forward(ids)[:, -1]
+"""
+RULES = """
+from codex_ml.audit.rule import Rule
+def found(source): yield RIGHT.finding(source.place(4), "a function", "remove it")
+RIGHT = Rule("right", "low", "Functions", "There are some.", source=found)
+OTHERS = Rule("others", "low", "Functions", "There are some.", source=found)
+TEXTS = Rule("texts", "low", "Functions", "There are some.", source=lambda source: ["a function"])
 """
 #: kind -> (module, what conforms, {what does not: the check that tells}).
 CASES = {
@@ -140,6 +162,7 @@ CASES = {
         {
             "OtherTogether": "rewards_are_finite_and_the_same_alone_and_together",
             "Endless": "rewards_are_finite_and_the_same_alone_and_together",
+            "LearnsNothing": "learning_gives_numbers",
         },
     ),
     "rl_agents": (
@@ -148,9 +171,29 @@ CASES = {
         {"Forgetful": "a_saved_agent_acts_as_it_did", "Unseeded": "an_agent_acts_by_its_seed"},
     ),
     "objectives": ("kit_others", "loss", {"mean": "a_loss_is_a_sum_that_can_be_differentiated"}),
-    "trackers": ("kit_others", "Tracker", {"Raises": "records_of_a_run_are_taken_and_it_is_closed"}),
+    "trackers": (
+        "kit_others",
+        "Tracker",
+        {
+            "Raises": "records_of_a_run_are_taken_and_it_is_closed",
+            "Once": "a_run_that_is_resumed_opens_it_again",
+        },
+    ),
     "safety_classifiers": ("kit_others", "score", {"above": "a_score_is_between_0_and_1"}),
     "commands": ("kit_others", "command", {"silent": "a_command_explains_itself"}),
+    "models": (
+        "kit_others",
+        "Model",
+        {
+            "Peeks": "a_position_sees_only_what_is_before_it",
+            "OnlyLast": "a_model_gives_finite_logits_for_each_position",
+        },
+    ),
+    "audit_rules": (
+        "kit_rules",
+        "RIGHT",
+        dict.fromkeys(("OTHERS", "TEXTS"), "a_rule_looks_at_code_and_leaves_the_repository_alone"),
+    ),
     "callbacks": ("kit_others", "callback", {"wrong_callback": "a_record_of_a_step_is_taken"}),
 }
 PARAMS = [
@@ -160,7 +203,8 @@ PARAMS = [
 
 @pytest.fixture(autouse=True)
 def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, text in (("kit_tokenizer", TOKENIZER), ("kit_sources", SOURCES), ("kit_others", OTHERS)):
+    texts = {"kit_tokenizer": TOKENIZER, "kit_sources": SOURCES, "kit_others": OTHERS, "kit_rules": RULES}
+    for name, text in texts.items():
         (tmp_path / f"{name}.py").write_text(text)
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -176,10 +220,51 @@ def test_what_conforms_passes_every_check(kind: str) -> None:
 
 @pytest.mark.parametrize(("kind", "name", "check"), PARAMS)
 def test_what_does_not_is_told_by_the_check_of_that(kind: str, name: str, check: str) -> None:
-    failed = [
-        row["check"] for row in run_checks(kind, f"{CASES[kind][0]}:{name}") if row["error"] is not None
-    ]
-    assert check in failed
+    rows = run_checks(kind, f"{CASES[kind][0]}:{name}")
+    assert check in [row["check"] for row in rows if row["error"]]
+
+
+@pytest.mark.parametrize("options", ["lr: 1.0\n", "- a list\n", None])
+def test_a_package_of_options_holds_mappings(options: str | None, tmp_path: Path) -> None:
+    (tmp_path / "kit_groups" / "train").mkdir(parents=True)
+    (tmp_path / "kit_groups" / "__init__.py").touch()
+    if options is not None:
+        (tmp_path / "kit_groups" / "train" / "mine.yaml").write_text(options)
+    sys.modules.pop("kit_groups", None)
+    (row,) = run_checks("config_groups", "kit_groups")
+    assert (row["error"] is None) is (options == "lr: 1.0\n")
+
+
+@pytest.mark.needs("tracking")
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        ("audit_rules", sorted(BUILTINS["audit_rules"])),
+        ("data_sources", ["files"]),
+        ("metrics", sorted(BUILTINS["metrics"])),
+        ("models", ["decoder"]),
+        ("objectives", sorted(BUILTINS["objectives"])),
+        ("trackers", ["csv", "ndjson", "tensorboard"]),
+    ],
+)
+def test_the_built_in_ones_conform(kind: str, names: list[str]) -> None:
+    rows = [{"name": name, **row} for name in names for row in run_checks(kind, BUILTINS[kind][name])]
+    assert rows
+    assert [row for row in rows if row["error"] is not None] == []
+
+
+def test_there_is_a_broken_component_for_every_check() -> None:
+    told = {check for _kind, _name, check in PARAMS}
+    assert {function.__name__ for functions in CHECKS.values() for function in functions} == {
+        *told,
+        "groups_hold_yaml",
+    }
+
+
+def test_a_module_that_leaves_the_program_is_a_failure_and_no_end(tmp_path: Path) -> None:
+    (tmp_path / "kit_leaves.py").write_text("raise SystemExit(0)\n")
+    rows = run_checks("metrics", "kit_leaves:metric")
+    assert [row["error"] for row in rows] == ["SystemExit: 0"] * 2
 
 
 def test_every_kind_has_checks_and_an_unknown_one_is_told() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from codex_ml.core.ndjson import read
 from codex_ml.errors import ConfigError, Interrupted, NotFoundError
-from codex_ml.registry import plugins
+from codex_ml.registry import plugins, registry_for
 from codex_ml.tracking import mirror, opening
 from codex_ml.tracking.context import TrackerContext
 from codex_ml.tracking.opening import (
@@ -52,6 +52,14 @@ class Rough(Lines):
     @staticmethod
     def check(cfg, *, runs, network_allowed):
         raise KeyError("rough by design")
+
+SEEN = []
+
+def keeps(record):
+    SEEN.append((record.step, record.value))
+
+def breaks(record):
+    raise KeyError("a callback, by design")
 """
 
 
@@ -72,12 +80,14 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     (info / "entry_points.txt").write_text(
         "[codex_ml.trackers]\nlines = lines_tracker:Lines\n"
         "demanding = lines_tracker:Demanding\nrough = lines_tracker:Rough\nbroken = broken_tracker:Any\n"
+        "[codex_ml.callbacks]\nkeeps = lines_tracker:keeps\nbreaks = lines_tracker:breaks\n"
     )
     monkeypatch.syspath_prepend(str(room))
     plugins.forget()
     yield
     sys.modules.pop("lines_tracker", None)
     plugins.forget()
+    registry_for.cache_clear()
 
 
 def log_two(context: TrackerContext) -> None:
@@ -112,6 +122,32 @@ def test_a_tracker_that_is_absent_or_broken_is_one_line_and_the_run_goes_on(
     assert (row["state"], row["written"], row["dropped"]) == ("absent", 0, 2)
     assert context.cfg is not None
     assert why in absent_trackers(context.cfg)[name]
+
+
+@pytest.mark.usefixtures("plugin")
+def test_a_callback_sees_what_was_written_and_one_that_breaks_harms_nothing(
+    context_for: Callable[..., TrackerContext],
+) -> None:
+    context = context_for("tracking.sinks=[ndjson,'callback:keeps','callback:breaks']")
+    log_two(context)
+    assert sys.modules["lines_tracker"].SEEN == [(1, 0.1 + 0.2), (2, 1e-300)]
+    assert len(list(read(context.run_directory / "metrics.ndjson"))) == 3
+    health = read_health(context.run_directory)
+    assert health["callback:keeps"]["state"] == "ok"
+    assert health["callback:breaks"]["state"] == "failed"
+    assert "by design" in health["callback:breaks"]["error"]
+
+
+@pytest.mark.usefixtures("plugin")
+def test_a_tracker_by_path_keeps_what_its_class_says_of_it(
+    context_for: Callable[..., TrackerContext],
+) -> None:
+    for name in ("Demanding", "Rough"):
+        registry_for("trackers").register(f"my-{name}", f"lines_tracker:{name}", kwargs={"context": None})
+    cfg = context_for("tracking.sinks=[my-Demanding,my-Rough]").cfg
+    assert cfg is not None
+    assert "no_such_package_at_all" in absent_trackers(cfg)["my-Demanding"]
+    assert "rough by design" in check_trackers(cfg, runs=Path(), network_allowed=False)["my-Rough"]
 
 
 @pytest.mark.usefixtures("plugin")

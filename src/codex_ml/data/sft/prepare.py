@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
 from codex_ml.config.schema.data import DataConfig
-from codex_ml.core.digest import digest_file, digest_json, digest_tree, merkle_root
+from codex_ml.core.digest import digest_json, digest_tree, merkle_root
 from codex_ml.core.paths import Home
 from codex_ml.core.store import find_or_build
 from codex_ml.data.document import InputFile
@@ -20,6 +19,7 @@ from codex_ml.data.sft.plan import ALGORITHMS
 from codex_ml.data.sft.reader import Left, Placed, RecordSource, SampleReader
 from codex_ml.data.sft.rows import SampleSplit
 from codex_ml.data.sft.template import TEMPLATE_FILE, ChatTemplate, find_template
+from codex_ml.data.source_code import source_code
 from codex_ml.data.sources.common import nothing_found
 from codex_ml.data.sources.tables import no_records
 from codex_ml.data.split import shares
@@ -166,14 +166,8 @@ def _identity(
         "context": context,
         "packing": ALGORITHMS[cfg.packing],
         "code": digest_tree(Path(__file__).parents[1], pattern="**/*.py"),
-        "source_code": _source_code(source),
+        "source_code": source_code(cfg.source, source),
     }
-
-
-def _source_code(source: RecordSource) -> str:
-    """Digest of the file that defines *source*: a plugin's code decides the content as ours does."""
-    file = getattr(sys.modules.get(type(source).__module__), "__file__", None)
-    return digest_file(Path(file)) if file is not None and Path(file).is_file() else ""
 
 
 def _batches(items: Iterator[Placed | Left]) -> Iterator[list[Placed | Left]]:
