@@ -225,6 +225,7 @@ CAPTURE = '''### 6.1 Environment Specification Capture Methods
 
   ```python
   """capture_env.py: write environment metadata to JSON, without secrets"""
+
   import json, os, pathlib, platform, shutil, subprocess, sys
   from importlib import metadata
 
