@@ -99,23 +99,24 @@ class Index:
     def _callers(self, symbols: set[str]) -> set[str]:
         """*symbols* and the functions that call them, some hops up; names that say nothing lead nowhere."""
         found = {name for name in symbols if name not in _GENERIC}
+        fresh = set(found)
         for _ in range(_HOPS):
-            more = {
-                part
-                for owner, called in self._code_calls
-                if not found.isdisjoint(called)
-                for part in owner.split(".")
-                if part not in _GENERIC
-            }
-            if more <= found:
+            fresh = {caller for name in fresh for caller in self._callers_of.get(name, ())} - found
+            if not fresh:
                 break
-            found |= more
+            found |= fresh
         return found
 
     @cached_property
-    def _code_calls(self) -> list[tuple[str, set[str]]]:
-        """(function, the last names that it calls) of all code that is no test."""
-        return [item for one in self.facts if not one.is_test for item in one.calls.items() if item[0]]
+    def _callers_of(self) -> dict[str, set[str]]:
+        """Name -> the parts of the names of functions, outside of tests, that call it."""
+        found: dict[str, set[str]] = defaultdict(set)
+        for one in self.facts:
+            for owner, called in one.calls.items() if not one.is_test else ():
+                parts = {part for part in owner.split(".") if part and part not in _GENERIC}
+                for name in called if parts else ():
+                    found[name] |= parts
+        return dict(found)
 
     @cached_property
     def seeders(self) -> set[str]:
