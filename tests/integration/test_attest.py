@@ -155,6 +155,7 @@ def test_what_is_no_key_is_refused(content: bytes, copy: Path, cli) -> None:
     (copy / "bad").write_bytes(content)
     done = cli(copy, "attest", "sign", "tiny", "--key", str(copy / "bad"), "--json")
     assert (done.code, done.json["error"]["code"]) == (2, "attest.key")
+    assert "codex-ml attest key" in done.json["error"]["next"]
 
 
 def test_a_run_that_has_stated_nothing_says_what_to_do(copy: Path, cli) -> None:

@@ -90,6 +90,15 @@ def test_a_wrong_value_is_known_before_the_first_trial(home: Path, cli, word: st
     assert (done.code, done.json["error"]["code"]) == (2, code)
 
 
+def test_what_the_built_in_tasks_measure_is_known_beforehand(trained: Path) -> None:
+    from codex_ml.metrics.functions import MEASURED, MEASURED_ALWAYS
+
+    record = json.loads((trained / "runs" / "tiny" / "run.json").read_text(encoding="utf-8"))
+    known = {name for task in record["config"]["eval"]["tasks"] for name in MEASURED[task]}
+    assert set(MEASURED) == set(record["config"]["eval"]["tasks"])
+    assert set(record["result"]["metrics"]) == known | MEASURED_ALWAYS
+
+
 def test_an_interrupted_sweep_leaves_a_trial_with_its_state_saved(home: Path, tmp_path) -> None:
     words = ["sweep", *SHORT, "train.steps=4000", "train.lr=choice(1e-3)", "name=stopped", "--json"]
     env = {**os.environ, "CODEX_HOME": str(home), "OMP_NUM_THREADS": "1"}

@@ -71,7 +71,7 @@ def _main(found: dict[str, Any]) -> str:
     environment, code = found["environment"], found["code"]
     torch = environment["torch"] or {"version": "not described"}
     gpus = ", ".join(gpu["name"] for gpu in environment["accelerators"]["gpus"]) or "no GPU"
-    commit = code["commit"] or f"no commit ({code['why']})"
+    commit = code["commit"] or f"without a commit ({code['why'] or 'the repository has none yet'})"
     versions = f"python {environment['python']['version']}, torch {torch.get('version', 'broken')}"
     lines = (
         f"{versions}, {len(environment['packages'])} packages",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,11 +73,16 @@ def _document(invocation: Invocation, document: str) -> None:
 
     found = sightings(invocation.home, document=document)
     record = {"document": document, "runs": [seen.as_dict() for seen in found]}
-    invocation.emit(record, "\n".join(_told(seen) for seen in found))
+    invocation.emit(record, "\n".join(_table(found)))
 
 
-def _told(seen: Sighting) -> str:
-    """One sighting as a line."""
+def _table(found: Sequence[Sighting]) -> list[str]:
+    """A line for each sighting, under columns as wide as the longest names."""
+    wide = max((len(seen.run) for seen in found), default=0)
+    return [_told(seen, wide) for seen in found]
+
+
+def _told(seen: Sighting, wide: int) -> str:
     what = seen.detail
     if seen.state == "trained":
         shown = ", ".join(map(str, seen.steps[:8])) + (" …" if len(seen.steps) > 8 else "")
@@ -84,4 +90,4 @@ def _told(seen: Sighting) -> str:
     elif seen.state == "inherited":
         what = f"through {seen.through}"
     export = f"; export: {seen.export}" if seen.export else ""
-    return f"{seen.run:<20} {seen.state:<11}{seen.sha256[:12]:<14}{seen.document}  {what}{export}"
+    return f"{seen.run:<{wide}}  {seen.state:<11}{seen.sha256[:12]:<14}{seen.document}  {what}{export}"

@@ -45,7 +45,8 @@ _RESERVED = ("mlflow-artifacts", "mlflow.db", "mlruns")
 
 
 def _check_names(config: RunConfig) -> None:
-    if config.name in _RESERVED:
+    # sqlite makes mlflow.db-wal and the like beside the store.
+    if config.name in _RESERVED or config.name.startswith("mlflow.db"):
         _refuse(
             f"'{config.name}' is where the runs' tracker keeps its own",
             code="config.name",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -201,6 +202,7 @@ def dimension_of(word: str) -> Dimension | None:
                 code="sweep.interval",
                 got=f"{low:g} to {high:g}",
                 wanted="the lower end first" + (", above 0 for a logarithm" if log else ""),
+                next_step="as in interval(1e-4, 1e-2)",
             )
         return Interval(key, low, high, whole, log)
     return Choice(key, _values(word, override))
@@ -218,7 +220,8 @@ def _values(word: str, override: Override) -> tuple[str, ...]:
         raise ConfigError(
             f"'{word}' names no values",
             code="sweep.values",
-            got=str(error).splitlines()[0][:200] if str(error) else "",
+            got=" ".join(str(error).split())[:200],
+            next_step="as in train.lr=1e-3,3e-4 or seed=range(0,3)",
         ) from error
     if not found or len(found) > _MOST_VALUES:
         raise ConfigError(
@@ -226,12 +229,8 @@ def _values(word: str, override: Override) -> tuple[str, ...]:
             code="sweep.values",
             next_step="as in seed=range(0,3); sample an interval with --trials for many values",
         )
-    twice = (
-        next((value for value in found if found.count(value) > 1), None)
-        if len(set(found)) < len(found)
-        else None
-    )
-    if twice is not None:
+    (twice, times), *_ = Counter(found).most_common(1)
+    if times > 1:
         raise ConfigError(
             f"'{word}' names {twice} twice", code="sweep.twice", next_step="give each value once"
         )

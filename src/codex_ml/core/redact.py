@@ -25,7 +25,9 @@ from codex_ml.core.secret_pairs import redact_pairs
 #: Base64 inside base64 is looked into, further down not.
 _DEPTH = 2
 _USERINFO = re.compile(r"://(?!git@|\[redacted)(?:[^\s/?#\"'<>@]{0,400}@)++")
-_USERINFO_SLASH = re.compile(r"://(?!\[redacted)[^\s/:@\"'<>]{0,100}:(?!\d+/)[^\s@\"'<>]{1,256}@")
+_USERINFO_SLASH = re.compile(
+    r"://(?!\[redacted)[^\s/:@\"'<>]{0,100}:(?!\d+/)[^\s@\"'<>]{1,256}@(?:[^\s/@\"'<>]{0,256}@)*+"
+)
 _QUERY = re.compile(
     r"(?i)([?&](?:sig|signature|x-(?:amz|goog)-(?:signature|credential|security-token)|awsaccesskeyid"
     r"|googleaccessid|key|code|auth)=)(?!\[redacted)[^&\s\"'#<>]{8,}"
@@ -37,7 +39,14 @@ _USER_OPTION = re.compile(
 #: Programs that take a password as an option of one letter.
 _PROGRAMS = re.compile(
     r"(\bsshpass\s{1,4}-p\s{0,4}|\b(?:mysql|mysqldump|mysqladmin|mariadb)\b[^\n|;&]{0,200}?\s-p(?=\S)|"
-    r"\bredis-cli\b[^\n|;&]{0,200}?\s-a\s{1,4})(?!\[redacted)(['\"]?)[^\s'\"]{3,200}"
+    r"\bredis-cli\b[^\n|;&]{0,200}?\s-a\s{1,4}|"
+    r"\b(?:docker|podman|buildah|skopeo|oc|az)\s{1,4}login\b[^\n|;&]{0,200}?\s-p\s{1,4})(?!\[redacted)"
+    r"(?:'[^'\n]{1,200}'|\"[^\"\n]{1,200}\"|\\{0,3}['\"]?[^\s'\"\\]{3,200})"
+)
+#: ``user:password@host:path``, as scp and git write it; no digest of a container's image.
+_USERINFO_SCP = re.compile(
+    r"(?<![\w/:@.%+-])[A-Za-z_][\w.-]{0,63}:(?!\[redacted)[^\s/:@\"'`<>()\[\]{}|,;]{3,128}@"
+    r"(?=[A-Za-z][\w.-]{0,252}:(?!//))(?!sha\d+:)"
 )
 _USERINFO_BARE = re.compile(r"(?<![:\w])//[^\s/:@\"'<>]{1,100}:(?!\[redacted)[^\s/@\"'<>]{1,256}@")
 _SCHEME = re.compile(r"(?i)\b(bearer|basic|digest|negotiate) +(?=[^\s\"']{0,200}[\d=+/])([\w.~+/=-]{12,})")
@@ -49,7 +58,7 @@ _RUN = re.compile(r"[^\s\"'<>]+")
 _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 _WORTH_A_LOOK = re.compile(
     r"(?i)pass|pwd|secret|token|key|auth|credential|cookie|jwt|mnemonic|phrase|otp|webhook|connection|"
-    r"bearer|basic|digest|negotiate|login|-u |user|[?&]|//|redis-cli|mysql|mariadb|-----BEGIN|"
+    r"bearer|basic|digest|negotiate|login|-u |user|[?&@]|//|redis-cli|mysql|mariadb|-----BEGIN|"
     + "|".join(sorted({re.escape(hint) for row in FORMATS for hint in row.hints}))
 )
 
@@ -129,7 +138,8 @@ def _redact(text: str, secrets: Sequence[KnownSecret], *, depth: int) -> str:
         text = _USERINFO_SLASH.sub("://[redacted:url-userinfo]@", text)
     if "//" in text:
         text = _USERINFO_BARE.sub("//[redacted:url-userinfo]@", text)
-    text = _PROGRAMS.sub(r"\1\2[redacted:password]", text)
+    text = _USERINFO_SCP.sub("[redacted:url-userinfo]@", text)
+    text = _PROGRAMS.sub(r"\1[redacted:password]", text)
     text = _QUERY.sub(r"\1[redacted:url-parameter]", text)
     text = _LOGIN.sub(r"\1[redacted:password]", text)
     text = _USER_OPTION.sub(r"\1[redacted:login]", text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from codex_ml.core.secret_keys import is_secret_value, judge_key
+from codex_ml.core.secret_keys import is_mixed, is_secret_value, judge_key
 
 #: A key with nothing on its line but what opens a block: ``token: >-``, ``password = (``, ``passwords:``.
 _OPENING = re.compile(
@@ -20,15 +20,16 @@ _MOST = 60
 
 
 def redact_blocks(text: str) -> str:
-    """Replace the lines of a block under a key that certainly names a secret."""
+    """Replace the lines of a block under a key that names a secret."""
     pieces: list[str] = []
     done = 0
     for found in _OPENING.finditer(text):
         if found.start() < done:
             continue
         judged = judge_key(found["key"])
-        if judged is None or judged[1] != "certain":
+        if judged is None or (judged[1] != "certain" and not found["key"].lower().endswith("secrets")):
             continue
+        listed = judged[1] == "likely"  # secrets: a list of names, or of values
         at = found.end() + 1
         for _ in range(_MOST):
             stop = text.find("\n", at)
@@ -37,7 +38,7 @@ def redact_blocks(text: str) -> str:
             if at >= len(text) or line is None or not _inside(line, found):
                 break
             value = _secret(line["body"], found["open"])
-            if value is not None and is_secret_value(value, *judged):
+            if value is not None and (is_secret_value(value, *judged) or (listed and is_mixed(value))):
                 start = line.start("body") + line["body"].index(value)
                 pieces += [text[done:start], f"[redacted:{judged[0]}]"]
                 done = start + len(value)

@@ -65,7 +65,13 @@ _TEXT_TOKENS = _words(
     replacement reserved role sep single sink special start stop sub suffix target text the think unk
     video vocab with word"""
 )
-_LIKELY = _words("key pass auth cookie secrets otp webhook jwt")
+_LIKELY = _words("key auth cookie secrets otp webhook jwt")
+#: Before ``pass``, these name a way through something, or something that is no word for entering.
+_PASSES = _words(
+    """all back backward band by com decode each encode encom eval every fail fast final first forward fp full
+    fwd bwd good high hot last low main multi next num of one out over per post pre quick refine result
+    retry second single slow status step strict sur tail test third three train tres two under warm warmup"""
+)
 #: What may follow the noun without changing what it names.
 _SUFFIXES = _words("prod production dev staging live old current")
 _MORE_SUFFIXES = _SUFFIXES | _words("value string str text hash b64 base64 encoded new test raw plain")
@@ -99,7 +105,18 @@ def judge_key(key: str) -> tuple[str, Strength] | None:
         return kind, "certain"
     if parts[-1] == "token" and (len(parts) == 1 or parts[-2] not in _TEXT_TOKENS):
         return "token", "certain"
-    return ("secret", "likely") if parts[-1] in _LIKELY else None
+    if parts[-1] in _LIKELY or parts[-1].endswith("secrets"):
+        return "secret", "likely"
+    return _likely_end(parts)
+
+
+def _likely_end(parts: list[str]) -> tuple[str, Strength] | None:
+    """``pass`` and ``LDAPPASS``, ``GITHUBTOKEN``: what they hold decides."""
+    for noun, kind, harmless in (("pass", "password", _PASSES), ("token", "token", _TEXT_TOKENS)):
+        if parts[-1].endswith(noun):
+            before = parts[-1].removesuffix(noun) or (parts[-2] if len(parts) > 1 else "")
+            return None if before in harmless else (kind, "likely")
+    return None
 
 
 def _pair(parts: list[str]) -> str | None:
@@ -119,7 +136,7 @@ def is_secret_value(value: str, kind: str, strength: Strength) -> bool:
     if not text or text.lower() in _NOTHING or text.startswith("[redacted:") or _REFERENCE.fullmatch(text):
         return False
     if strength == "likely":
-        return looks_random(text)
+        return looks_random(text) or (kind in ("password", "token") and is_mixed(text))
     if kind == "token" and text.isdigit() and len(text) < 10:
         return False
     may_be_file = kind in ("key", "credential", "token") or text.count("/") > 1  # also PWD=/home/me
@@ -144,6 +161,19 @@ def looks_random(text: str) -> bool:
     if all(_is_word(piece) for piece in pieces):
         return False
     return _entropy(text) >= (3.0 if len(text) < 20 else 3.4)
+
+
+#: ``12ms``, ``3/10``, ``1e-3``: measured, not chosen.
+_MEASURED = re.compile(r"[-+\d.,/:%e]+ ?[A-Za-z%]{0,3}(?:/s)?|v?\d+(?:[.\-_]\w+)*")
+
+
+def is_mixed(text: str) -> bool:
+    """Whether a short word mixes letters and digits as passwords do; no measure, version, digest or path."""
+    if not 6 <= len(text) <= 64 or not re.search(r"[A-Za-z]", text) or not re.search(r"\d", text):
+        return False
+    digest = _HEX.fullmatch(text) and (text.islower() or text.isupper())
+    plain = digest or _MEASURED.fullmatch(text) or _UUID.fullmatch(text)
+    return not plain and not re.search(r"[\s/\\()\[\]{}]", text)
 
 
 def _is_word(piece: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from codex_ml.core.secret_keys import Strength, is_secret_value, judge_key, looks_random
+from codex_ml.core.secret_keys import Strength, is_mixed, is_secret_value, judge_key, looks_random
 
 _NOUN = re.compile(
     r"(?i)passw|passphrase|passcode|pass|pwd|secret|token|key|credential|authorization|auth|cookie|bearer|jwt"
@@ -19,6 +19,8 @@ _TYPED = re.compile(
     r":[ \t]{0,4}(?:str|SecretStr|bytes|String|string)(?:[ \t]*\|[ \t]*None)?[ \t]{0,4}=[ \t]{0,4}"
 )
 _SPACE = re.compile(r"[ \t]{1,4}(?!-)")
+#: "the password is hunter2"
+_SAID = re.compile(r"[ \t]{1,4}(?:is|was)[ \t]{1,4}[\"'`]?([^\s\"'`<>\\]{6,64})")
 _QUOTE = re.compile(r"(?:[rbfuRBFU]{0,2})(\\{0,3}(?:\"\"\"|'''|[\"'`]))")
 _BARE = re.compile(r"[^\s\"'`<>\\]+")
 #: Where a bare value ends although no space follows: another pair begins.
@@ -44,7 +46,8 @@ def redact_pairs(text: str) -> str:
             continue
         span = _value(text, start, end, *judged)
         if span is None and judged[1] == "certain":
-            span = _beside(text, end)
+            span = _said(text, end) if judged[0] == "password" else None
+            span = span or _beside(text, end)
         if span is None:
             continue
         pieces += [text[done : span[0]], f"[redacted:{judged[0]}]"]
@@ -106,6 +109,15 @@ def _bare_end(bare: str, at: int) -> int:
 def _end_of_header(text: str, at: int) -> int:
     found = re.compile(r"[^\r\n\"'\\]*").match(text, at)
     return found.end() if found else at
+
+
+def _said(text: str, end: int) -> tuple[int, int] | None:
+    """The word that a sentence names as the password, where it mixes letters and digits."""
+    found = _SAID.match(text, end)
+    if found is None:
+        return None
+    word = found.group(1).rstrip(".,;:!?)")
+    return (found.start(1), found.start(1) + len(word)) if is_mixed(word) else None
 
 
 def _beside(text: str, end: int) -> tuple[int, int] | None:

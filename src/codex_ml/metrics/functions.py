@@ -9,6 +9,13 @@ from codex_ml.errors import DataError
 
 #: Metrics of which more is better; of every other less is.
 HIGHER_IS_BETTER = frozenset({"token_accuracy", "parse_rate", "tokens_per_second"})
+#: What the built-in evaluation tasks measure, and what every run has.
+MEASURED = {
+    "lm": frozenset({"loss", "perplexity", "token_accuracy", "bits_per_byte"}),
+    "parse": frozenset({"parse_rate"}),
+    "compressors": frozenset({"gzip_bits_per_byte", "xz_bits_per_byte"}),
+}
+MEASURED_ALWAYS = frozenset({"tokens_per_second"})
 
 
 def perplexity(loss: float) -> float:

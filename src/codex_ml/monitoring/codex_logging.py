@@ -21,6 +21,8 @@ FORMATS = ("text", "ndjson")
 #: What every record of the standard library has; the rest was given by the caller as ``extra``.
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _MARK = "_codex_log"
+#: Libraries whose ``debug`` is about themselves: a line for each font that is looked at.
+_TALKATIVE = ("matplotlib", "PIL", "fontTools", "asyncio", "urllib3", "filelock", "fsspec")
 
 
 class Stream(Protocol):
@@ -77,6 +79,8 @@ def setup_logging(settings: LogSettings, *, stream: Stream) -> None:
         root.addHandler(handler)
     lowest = min(handler.level for handler in handlers)
     root.setLevel(lowest)
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(max(lowest, logging.INFO))
 
 
 class PlainFormatter(logging.Formatter):
@@ -196,7 +200,10 @@ def _file_handler(settings: LogSettings) -> LogFile:
         handler = LogFile(path, largest=settings.largest, keep=settings.keep)
     except OSError as error:
         raise UsageError(
-            "CODEX_LOG_FILE cannot be written", code="config.log-file", got=f"{path}: {error.strerror}"
+            "CODEX_LOG_FILE cannot be written",
+            code="config.log-file",
+            got=f"{path}: {error.strerror}",
+            next_step="name a file that you may write to, or unset it",
         ) from error
     handler.setFormatter(NdjsonFormatter())
     handler.setLevel(settings.file_level.upper())
@@ -254,7 +261,13 @@ def _one_of(name: str, value: str, words: tuple[str, ...]) -> str:
     if value not in words:
         what = "no log level" if words is LEVELS else "no form of a log"
         wanted = f"{', '.join(words[:-1])} or {words[-1]}"
-        raise UsageError(f"{name} is {what}", code="config.log", got=value, wanted=wanted)
+        raise UsageError(
+            f"{name} is {what}",
+            code="config.log",
+            got=value,
+            wanted=wanted,
+            next_step="set it so, or unset it",
+        )
     return value
 
 
@@ -265,5 +278,6 @@ def _number(name: str, text: str, *, least: int) -> int:
             code="config.log",
             got=text,
             wanted=f"a whole number >= {least}",
+            next_step="set it so, or unset it",
         )
     return int(text)

@@ -134,6 +134,7 @@ def _check_journal(directory: RunDirectory, step: int, digest: str) -> None:
         f"the run '{directory.name}' has not made step {step}",
         code="lineage.step",
         wanted=f"1 to {made}" if made else "a run with at least one step",
+        next_step="choose one of its steps" if made else "go on with the run: the same command continues",
     )
 
 

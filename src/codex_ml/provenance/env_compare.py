@@ -64,18 +64,24 @@ def _is_ours(key: str, a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
 
 def _named(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
     """*one* with a package that *other* lacks as its version alone: that it is there says all."""
-    packages, theirs = one.get("packages") or {}, other.get("packages") or {}
-    if not isinstance(packages, Mapping) or not isinstance(theirs, Mapping):
-        raise IntegrityError(
-            "a record of an environment is damaged: 'packages' is no table",
-            code="run.damaged",
-            next_step="restore the file it was read from",
-        )
+    packages, theirs = _packages(one), _packages(other)
     short = {
         name: row["version"] if name not in theirs and isinstance(row, Mapping) else row
         for name, row in packages.items()
     }
     return {**one, "packages": short}
+
+
+def _packages(environment: Any) -> Mapping[str, Any]:
+    """Raises IntegrityError for what is no record of an environment."""
+    found = environment.get("packages") or {} if isinstance(environment, Mapping) else None
+    if not isinstance(found, Mapping):
+        raise IntegrityError(
+            "a record of an environment is damaged: it is no table with a table 'packages'",
+            code="run.damaged",
+            next_step="restore the file it was read from",
+        )
+    return found
 
 
 def _effect(key: str) -> Effect:

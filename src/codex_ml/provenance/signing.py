@@ -57,15 +57,18 @@ def _public_bytes(key: Any) -> bytes:
 def _load(path: Path, *, private: bool) -> Any:
     """The key in *path*. Raises UsageError when it is none, or of another curve."""
     forms, curve = _cryptography(".serialization"), _cryptography(".asymmetric.ec")
-    wanted = "an EC key on P-256 as PEM, as `codex-ml attest key` writes it"
+    wanted = f"a {'private' if private else 'public'} EC key on P-256 as PEM"
+    step = "name the one that `codex-ml attest key` wrote" + ("" if private else ", which ends in .pub")
     try:
         raw = path.read_bytes()
         key = forms.load_pem_private_key(raw, None) if private else forms.load_pem_public_key(raw)
     except (OSError, ValueError, TypeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it cannot be parsed"
-        raise UsageError(f"{path} is no key", code="attest.key", got=reason, wanted=wanted) from error
+        raise UsageError(
+            f"{path} is no key", code="attest.key", got=reason, wanted=wanted, next_step=step
+        ) from error
     if not isinstance(getattr(key, "curve", None), curve.SECP256R1):
-        raise UsageError(f"{path} is another kind of key", code="attest.key", wanted=wanted)
+        raise UsageError(f"{path} is another kind of key", code="attest.key", wanted=wanted, next_step=step)
     return key
 
 
@@ -112,7 +115,10 @@ def opened_statement(path: Path, *, public_key: Path) -> dict[str, Any]:
         given = [base64.b64decode(row["sig"], validate=True) for row in envelope["signatures"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise IntegrityError(
-            f"{path} is no envelope", code="attest.envelope", got=f"{type(error).__name__}: {error}"
+            f"{path} is no envelope",
+            code="attest.envelope",
+            got=readable(f"{type(error).__name__}: {error}"),
+            next_step="sign the run again with `codex-ml attest sign`",
         ) from error
     for signature in given:
         try:
@@ -145,5 +151,15 @@ def export_fault(export: Path, *, signature: Path, public_key: Path) -> str | No
     try:
         config.verify(export, signature)
     except Exception as error:  # noqa: BLE001 - a hostile signature may break it anywhere; none of it holds
-        return " ".join(str(error).split()) or type(error).__name__
+        return readable(str(error)) or type(error).__name__
     return None
+
+
+#: Characters of a library's message that are told.
+_TOLD = 300
+
+
+def readable(text: str) -> str:
+    """A message that may quote bytes of a file: one line of printable characters, cut where it is long."""
+    line = "".join(letter if letter.isprintable() else "?" for letter in " ".join(text.split()))
+    return line if len(line) <= _TOLD else f"{line[:_TOLD]} …"

@@ -13,7 +13,7 @@ from typing import Any
 
 from codex_ml.core.paths import Home
 from codex_ml.core.publish import read_json
-from codex_ml.errors import UsageError
+from codex_ml.errors import IntegrityError, UsageError
 from codex_ml.provenance.code import capture_code
 from codex_ml.provenance.environment import capture_env, environment_digest
 from codex_ml.provenance.facts import latest_provenance
@@ -22,6 +22,7 @@ from codex_ml.provenance.run_directory import find_run
 
 FORMAT = 1
 KIND = "env_snapshot"
+_MAKE_ONE = "name a run, or make a file with: codex-ml env snapshot --out FILE"
 
 
 def take_snapshot(home: Home, *, names: Pseudonyms, load_torch: bool) -> dict[str, Any]:
@@ -67,7 +68,10 @@ def _read(text: str, home: Home) -> dict[str, Any]:
     path = Path(text).expanduser()
     if not path.is_file():
         return dict(latest_provenance(find_run(home.runs, text).read()))
-    content = read_json(path)
+    try:
+        content = read_json(path)
+    except IntegrityError as error:
+        raise IntegrityError(error.what, code=error.code, got=error.got, next_step=_MAKE_ONE) from error
     if isinstance(content, dict) and isinstance(content.get("provenance"), dict):
         content = {"format": FORMAT, **latest_provenance(content)}  # the record of a run
     whole = isinstance(content, dict) and isinstance(content.get("environment"), dict)
@@ -77,6 +81,7 @@ def _read(text: str, home: Home) -> dict[str, Any]:
             code="env.snapshot",
             got=f"format {content.get('format')}" if whole else "a JSON file without 'environment'",
             wanted=f"a file of `codex-ml env snapshot` (format {FORMAT}), or the name of a run",
+            next_step=_MAKE_ONE,
         )
     return dict(content)
 

@@ -71,7 +71,8 @@ def check_uri(uri: str, *, network_allowed: bool, environ: Mapping[str, str] = o
             next_step="move old runs with `mlflow migrate-filestore --source DIR --target sqlite:///FILE`, "
             "then set tracking.mlflow.uri (or CODEX_MLFLOW_URI) to the new store",
         )
-    if (parts.scheme.startswith("sqlite") and parts.path in ("", "/", "/:memory:")) or "mode=memory" in uri:
+    nowhere = parts.path in ("", "/", "/:memory:", "/file::memory:") or "mode=memory" in parts.query
+    if parts.scheme.startswith("sqlite") and nowhere:
         raise ConfigError(
             "a database in memory keeps nothing",
             code="tracking.memory",
@@ -160,7 +161,8 @@ def _alone(uri: str) -> Iterator[None]:
 
     MLflow creates both without one: of two runs that begin with a new store, one would lose its records.
     """
-    path = urlsplit(uri).path if uri.startswith("sqlite:") else ""
+    parts = urlsplit(uri)
+    path = parts.path if parts.scheme.startswith("sqlite") else ""  # also sqlite+DRIVER
     place = Path(path[1:])  # three slashes before a relative path, four before an absolute one
     if not path[1:] or not place.parent.is_dir():
         yield

@@ -430,7 +430,7 @@ def test_a_saved_config_of_another_version_is_refused_by_key() -> None:
         assert re.search(r"train\.guard\.wind", str(caught.value))
 
 
-@pytest.mark.parametrize("name", ["mlflow-artifacts", "mlflow.db", "mlruns"])
+@pytest.mark.parametrize("name", ["mlflow-artifacts", "mlflow.db", "mlflow.db-wal", "mlruns"])
 def test_a_name_under_which_a_tracker_keeps_its_own_is_refused(name: str) -> None:
     with pytest.raises(ConfigError) as caught:
         compose([f"name={name}"])

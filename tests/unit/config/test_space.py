@@ -52,3 +52,11 @@ def test_a_word_that_is_no_override_is_refused() -> None:
     with pytest.raises(ConfigError) as caught:
         dimension_of("train.lr=choice(")
     assert caught.value.code == "config.override"
+
+
+def test_a_grid_of_more_trials_than_anybody_waits_for_is_refused_at_once() -> None:
+    values = tuple(map(str, range(5000)))
+    with pytest.raises(ConfigError) as caught:
+        grid([Choice(key, values) for key in ("a", "b", "c")])
+    assert caught.value.code == "sweep.trials" and "125,000,000,000 trials" in str(caught.value)
+    assert len(grid([Choice("a", values), Choice("b", ("1", "2"))])) == 10_000

@@ -232,7 +232,8 @@ def test_digests_and_identifiers_stay(raw: bytes) -> None:
 @pytest.mark.parametrize(
     "piece",
     ["a", "%41", "token=", "password", "://a", "a:b@", '"password": "', "QUJDabc1", "-----BEGIN X-----",
-     "://u:", "a.b-c_", "sk-a-", "eyJabcdefgh.", "key key ", "?sig=", "login a password "],
+     "://u:", "a.b-c_", "sk-a-", "eyJabcdefgh.", "key key ", "?sig=", "login a password ", "a:bcd@e:", "//u:",
+     "docker login ", "mysql ", "password is ", "://u:p/@", "://u:p@", "a:bcd@", "secrets:\n  - a\n"],
 )  # fmt: skip
 def test_the_time_grows_with_the_length_alone(piece: str) -> None:
     def seconds(size: int) -> float:
@@ -298,6 +299,15 @@ sshpass -p Option112x ssh host
 mysql -u root -pOption334x base
 redis-cli -h host -a Option556x get
 git clone //someone:Bare778x@host/path
+git clone deploy:Colon990x@host.example:path/repo
+https://u:pa/ss@Slash991x@host/x
+pass=Short992x
+LDAPPASS: Ldap993x
+GITHUBTOKEN=Git99445x
+docker login -u me -p Dock995x registry.example
+mysqldump -p'two Words996x' base
+the password is Said997x.
+mysecrets: List99834556789x
 """
 
 
@@ -308,9 +318,22 @@ def test_names_without_a_break_and_options_of_one_letter_are_known() -> None:
     assert redact_text(cleaned) == cleaned
 
 
-@pytest.mark.parametrize("key", ["bypass", "compass", "surpass", "underpass", "encompass", "trespass"])
-def test_words_that_end_in_pass_are_words(key: str) -> None:
-    assert redact_text(f"{key}=north-west 45") == f"{key}=north-west 45"
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            f"{key}=north-west45"
+            for key in (
+                *("bypass", "compass", "surpass", "underpass", "encompass", "trespass", "first_pass"),
+                *("maxtoken", "subtoken", "tokenizer", "pass_rate"),
+            )
+        ),
+        *("pass=100%", "pass: 12.5ms", "pass=v1.2.3", "status: pass", "python:3.11-slim@sha256:abcdef0"),
+        *("the password is required", "user: bob@example.com: hi", "git@host:path/x", "secrets:\n- db_pass"),
+    ],
+)
+def test_what_only_looks_like_the_name_of_a_secret_stays(text: str) -> None:
+    assert redact_text(text) == text
 
 
 BLOCKS = """+token: >-

@@ -161,6 +161,7 @@ def test_a_file_that_cannot_be_written_is_refused_before_the_work(tmp_path: Path
     with pytest.raises(UsageError) as caught:
         setup_logging(LogSettings(file=tmp_path / "file" / "codex.log"), stream=io.StringIO())
     assert caught.value.code == "config.log-file"
+    assert caught.value.next_step
 
 
 @pytest.mark.parametrize(
@@ -177,6 +178,16 @@ def test_a_value_that_is_none_is_refused_by_name(name: str, value: str) -> None:
         LogSettings.from_environment({name: value})
     assert caught.value.code == "config.log"
     assert name in str(caught.value) and value in str(caught.value)
+    assert caught.value.next_step
+
+
+def test_debug_tells_what_the_project_does_and_not_each_font_that_is_looked_at() -> None:
+    stream = io.StringIO()
+    setup_logging(LogSettings(level="debug"), stream=stream)
+    logging.getLogger("matplotlib.font_manager").debug("findfont: score = 10.05")
+    logging.getLogger("matplotlib.font_manager").warning("findfont: not found")
+    log.debug("ours")
+    assert stream.getvalue() == "WARNING: findfont: not found\nDEBUG: ours\n"
 
 
 def test_the_environment_sets_everything(tmp_path: Path) -> None:

@@ -146,6 +146,20 @@ def test_a_trial_that_an_orphan_works_on_is_waited_for(homes, monkeypatch: pytes
     assert launcher.ran == ["s-000", "s-000"]
 
 
+def test_a_trial_that_an_orphan_ended_just_now_has_its_result(homes) -> None:
+    """The lock was held when the trial began, and is free when the sweep looks why it was refused."""
+    home = homes("a")
+
+    class Late(AtOnce):
+        def run(self, job: Job) -> int:
+            found = super().run(job)
+            return UsageError.exit_code if len(self.ran) == 1 else found
+
+    launcher = Late(home)
+    record = sweep(home, asked(trials=1), launcher)
+    assert ([trial.state for trial in record.trials], launcher.ran) == (["finished"], ["s-000", "s-000"])
+
+
 def test_a_study_of_another_space_is_refused(homes) -> None:
     home = homes("a")
     sweep(home, asked(trials=1), AtOnce(home))

@@ -12,6 +12,7 @@ import pytest
 
 from codex_ml.config.keys import flatten
 from codex_ml.core.digest import canonical_json
+from codex_ml.errors import IntegrityError
 from codex_ml.provenance import machine
 from codex_ml.provenance.env_compare import compare_environments
 from codex_ml.provenance.environment import (
@@ -258,3 +259,11 @@ def test_what_a_run_sets_itself_and_how_a_new_package_is_told() -> None:
     ]
     other = environment({"CUBLAS_WORKSPACE_CONFIG": ":0:0", "OMP_NUM_THREADS": "2"}, {"numpy": "2.4.6"})
     assert [row.effect for row in compare_environments(run, other)] == ["bits"]
+
+
+@pytest.mark.parametrize("damaged", [{"packages": [1], "machine": "x"}, [], "x", None])
+def test_what_is_no_record_of_an_environment_is_named(damaged: Any, record: dict[str, Any]) -> None:
+    for pair in ((damaged, record), (record, damaged)):
+        with pytest.raises(IntegrityError) as caught:
+            compare_environments(*pair)
+        assert caught.value.code == "run.damaged"

@@ -85,7 +85,10 @@ def test_without_a_config_there_is_no_run_and_the_block_runs_all_the_same() -> N
         assert run is None
 
 
-@pytest.mark.parametrize("uri", ["sqlite://", "sqlite:///:memory:", "sqlite:///file:x?mode=memory"])
+@pytest.mark.parametrize(
+    "uri",
+    ["sqlite://", "sqlite:///:memory:", "sqlite:///file:x?mode=memory", "sqlite:///file::memory:?uri=true"],
+)
 def test_a_store_in_memory_is_refused(uri: str) -> None:
     with pytest.raises(ConfigError) as caught:
         check_uri(uri, network_allowed=False)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from codex_ml.core.paths import Home
 from codex_ml.core.publish import make_directory
-from codex_ml.errors import Interrupted, UsageError, did_you_mean
+from codex_ml.errors import IntegrityError, Interrupted, UsageError, did_you_mean
 from codex_ml.interfaces.reporter import Reporter
 from codex_ml.pipeline.sweep.launch import INTERRUPTED, Job, Launcher
 from codex_ml.pipeline.sweep.record import Record, Trial
@@ -73,7 +73,9 @@ def _round(
 ) -> None:
     """Run *trials*, some at a time, and record each as it ends."""
     with ThreadPoolExecutor(place.jobs) as pool:
-        running = {pool.submit(_run, record, trial, launcher, place, signals): trial for trial in trials}
+        running = {
+            pool.submit(_run, record, trial, launcher, place, reporter, signals): trial for trial in trials
+        }
         left = set(running)
         while left:
             for future in [future for future in left if future.done()]:
@@ -97,7 +99,7 @@ def _round(
 
 
 def _run(
-    record: Record, trial: Trial, launcher: Launcher, place: Place, signals: Signals
+    record: Record, trial: Trial, launcher: Launcher, place: Place, reporter: Reporter, signals: Signals
 ) -> tuple[int, float]:
     if signals.stop is not None:
         return INTERRUPTED, 0.0
@@ -107,15 +109,33 @@ def _run(
     log = record.path.parent / f"trial-{trial.number:03d}.log"
     job = Job(words, place.config_dir, place.home.root, log, network_allowed=place.network_allowed)
     for _ in range(_TRIES):
-        # A trial may have outlived a sweep that was killed, and ends by itself.
-        while directory.busy() and not _stopped(signals):
-            time.sleep(0.5)
+        _wait_for_orphan(trial, directory, reporter, signals)
         if _stopped(signals):
             return INTERRUPTED, time.monotonic() - started
         code = launcher.run(job)
-        if code in (0, INTERRUPTED) or not directory.busy():
+        if code in (0, INTERRUPTED) or not (directory.busy() or _ended_elsewhere(code, directory)):
             break  # else it was only about to begin when this one did
     return code, time.monotonic() - started
+
+
+def _wait_for_orphan(trial: Trial, directory: RunDirectory, reporter: Reporter, signals: Signals) -> None:
+    """A trial may have outlived a sweep that was killed, and ends by itself."""
+    told = False
+    while directory.busy() and not _stopped(signals):
+        if not told:
+            reporter.say(f"trial {trial.number} waits for another process that works on {trial.run}")
+            told = True
+        time.sleep(0.5)
+
+
+def _ended_elsewhere(code: int, directory: RunDirectory) -> bool:
+    """Whether a trial that was refused as locked has a result by now, from who held the lock."""
+    if code != UsageError.exit_code or not directory.manifest.is_file():
+        return False
+    try:
+        return "result" in directory.read()
+    except IntegrityError:  # the trial's own log tells of it
+        return False
 
 
 def _stopped(signals: Signals) -> bool:

@@ -9,12 +9,13 @@ from typing import Any
 import yaml
 
 from codex_ml.config.compose import compose, dimension_of
-from codex_ml.config.space import Choice, Dimension
+from codex_ml.config.space import Dimension, grid
 from codex_ml.core.paths import Home
 from codex_ml.core.publish import exclusive
 from codex_ml.errors import ConfigError, UsageError
 from codex_ml.interfaces.reporter import Reporter
 from codex_ml.metrics.functions import HIGHER_IS_BETTER
+from codex_ml.pipeline.sweep.beforehand import check_metric, trials_to_check
 from codex_ml.pipeline.sweep.driver import Place, run_sweep
 from codex_ml.pipeline.sweep.launch import Launcher, Local, Submitted, slurm_parameters
 from codex_ml.pipeline.sweep.record import Asked, Record
@@ -32,15 +33,16 @@ def prepare(
     jobs: int,
     launcher: str,
 ) -> tuple[Asked, list[Dimension]]:
-    """What is asked, checked by composing the config of a first trial.
+    """What is asked, checked by composing the configs of its trials: all, or `MOST_CHECKED` of them.
 
-    Raises ConfigError as composing does, and when nothing is varied.
+    Raises ConfigError as composing does, when nothing is varied, and for a metric that no trial will have.
     """
     words = [*(_space_words(space) if space is not None else ()), *overrides]
     pairs = [(word, dimension_of(word)) for word in words]
     dimensions = [dimension for _, dimension in pairs if dimension is not None]
     fixed = tuple(word for word, dimension in pairs if dimension is None and not word.startswith("name="))
     if not dimensions:
+        compose(words, config_dir=config_dir)  # a word that is wrong by itself is told first
         raise ConfigError(
             "nothing is varied",
             code="sweep.nothing",
@@ -52,13 +54,13 @@ def prepare(
         raise ConfigError(
             f"{twice[0]} is varied twice", code="sweep.twice", next_step="give all its values at once"
         )
-    first = [d.word(d.values[0]) if isinstance(d, Choice) else d.word(d.low) for d in dimensions]
     named = [word for word in words if word.startswith("name=")]
+    # A wrong value is known before the first trial has taken hours.
+    first, *others = trials_to_check(dimensions, [] if trials else grid(dimensions))
     config = compose((*fixed, *first, *named), config_dir=config_dir).config
-    for at, words_of_one in enumerate(_words_of(d) for d in dimensions):
-        # Each value once: a wrong one is known before the first trial has taken hours.
-        for word in words_of_one[1:]:
-            compose((*fixed, *first[:at], word, *first[at + 1 :], *named), config_dir=config_dir)
+    name = f"name={config.name}-000"
+    configs = [config, *(compose((*fixed, *row, name), config_dir=config_dir).config for row in others)]
+    check_metric(metric, configs)
     # Trials beside each other share the cores; what a trial computes must not depend on how many there are.
     if launcher == "local" and jobs > 1 and not any(word.startswith("runtime.threads=") for word in fixed):
         fixed = (*fixed, f"runtime.threads={max(1, usable_cores() // jobs)}")
@@ -74,20 +76,16 @@ def prepare(
     return asked, dimensions
 
 
-def _words_of(dimension: Dimension) -> list[str]:
-    """The overrides of a dimension's values; of an interval its ends."""
-    if isinstance(dimension, Choice):
-        return [dimension.word(value) for value in dimension.values]
-    return [dimension.word(dimension.low), dimension.word(dimension.high)]
-
-
 def _space_words(path: Path) -> list[str]:
     """The words of a file: ``words``, a list, and ``vary``, a table of key to values in the same grammar."""
     try:
         stored: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise UsageError(
-            f"--space {path} cannot be read", code="sweep.space", got=" ".join(str(error).split())
+            f"--space {path} cannot be read",
+            code="sweep.space",
+            got=" ".join(str(error).split()),
+            next_step="see examples/sweep.yaml",
         ) from error
     known = {"words", "vary"}
     if not isinstance(stored, dict) or not set(stored) <= known:
