@@ -7,6 +7,8 @@ from html import escape
 from importlib import resources
 from typing import Any
 
+from codex_ml.audit.model import COLUMNS
+
 Report = Mapping[str, Any]
 
 _TONES = {"Implemented": "good", "Partially Implemented": "mid", "Stubbed": "bad", "Missing": "bad"}
@@ -92,16 +94,7 @@ def _capabilities(report: Report) -> Iterator[str]:
         details = f"<details><summary>{status}</summary>{escape(more)}</details>"
         name = f"<strong>{escape(row['name'])}</strong>"
         rows.append((name, details, _list(row["artifacts"], as_code=True), *cells, escape(row["rollback"])))
-    columns = (
-        "Capability",
-        "Status",
-        "Existing Artifacts",
-        "Gaps",
-        "Risks",
-        "Minimal Patch Plan",
-        "Rollback Plan",
-    )
-    yield from _table(columns, rows)
+    yield from _table(COLUMNS, rows)
 
 
 def _findings(report: Report) -> Iterator[str]:

@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from codex_ml.audit.model import COLUMNS
+
 Report = Mapping[str, Any]
 _ROW = "| {} | {} | {} | {} | {} | {} | {} |"
-_SCORES = {"tests": "infrastructure", "lint": "infrastructure", "types": "infrastructure", "data": "data"}
 
 
 def render_markdown(report: Report) -> str:
@@ -71,16 +72,7 @@ def _map(report: Report) -> Iterator[str]:
 
 def _table(report: Report) -> Iterator[str]:
     yield "## 2. Capability Audit Table"
-    columns = (
-        "Capability",
-        "Status",
-        "Existing Artifacts",
-        "Gaps",
-        "Risks",
-        "Minimal Patch Plan",
-        "Rollback Plan",
-    )
-    yield _ROW.format(*columns)
+    yield _ROW.format(*COLUMNS)
     yield _ROW.format(*["---"] * 7)
     for row in report["snapshot"]["capabilities"]:
         yield _ROW.format(

@@ -7,6 +7,11 @@ from typing import Any
 
 SEVERITIES = ("info", "low", "medium", "high", "critical")
 IMPLEMENTED, PARTIAL, STUBBED, MISSING = "Implemented", "Partially Implemented", "Stubbed", "Missing"
+#: Of the audit table.
+COLUMNS = (
+    *("Capability", "Status", "Existing Artifacts", "Gaps", "Risks"),
+    *("Minimal Patch Plan", "Rollback Plan"),
+)
 #: From the best to the worst.
 STATUSES = (IMPLEMENTED, PARTIAL, STUBBED, MISSING)
 

@@ -6,6 +6,7 @@ import ast
 import difflib
 import tempfile
 import tomllib
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import yaml
 
 from codex_ml.audit.audit import Audit
+from codex_ml.audit.model import Finding
 from codex_ml.core.digest import digest_bytes
 from codex_ml.core.git_calls import git
 from codex_ml.errors import UsageError, did_you_mean
@@ -53,6 +55,42 @@ class Patch:
 
 
 Maker = Callable[[Audit], Iterator[Edit]]
+#: (path, text, findings there) -> the text with what was found mended; None where that cannot be done safely.
+Rewrite = Callable[[str, str, list[Finding]], str | None]
+
+
+def rewritten(
+    audit: Audit,
+    rule: str,
+    rewrite: Rewrite,
+    *,
+    title: str,
+    why: str,
+    risk: str,
+    validation: str,
+    by_symbol: bool = False,
+) -> Iterator[Edit]:
+    """One edit for each file where *rule* found something, or *by_symbol* for each file and symbol.
+
+    The texts may name ``{path}`` and ``{symbols}``. Notebooks are left alone.
+    """
+    groups: dict[tuple[str, str], list[Finding]] = defaultdict(list)
+    for one in audit.findings:
+        if one.rule == rule and "#" not in one.evidence.path:
+            groups[one.evidence.path, one.evidence.symbol if by_symbol else ""].append(one)
+    for (path, _symbol), found in sorted(groups.items()):
+        text = exact_text(audit.tree.root, path)
+        changed = rewrite(path, text, found) if text is not None else None
+        if text is not None and changed is not None:
+            symbols = ", ".join(sorted({one.evidence.symbol for one in found}))
+            texts = (title, why, risk, validation)
+            name, *told = (words.format(path=path, symbols=symbols) for words in texts)
+            yield Edit(name, {path: (text, changed)}, told[0], told[1], told[2], rule)
+
+
+def lines_of(found: list[Finding]) -> set[int]:
+    """The lines that findings stand on."""
+    return {one.evidence.line for one in found}
 
 
 def make_patches(audit: Audit) -> list[Patch]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
 from codex_ml.audit.audit import Audit
 from codex_ml.audit.patches.calls import change_calls, last_name, with_keyword
-from codex_ml.audit.patching import Edit, exact_text
+from codex_ml.audit.patching import Edit, lines_of, rewritten
 from codex_ml.audit.source import parse
 
 _SEED = "0"
@@ -16,22 +15,15 @@ _SEED = "0"
 
 def make(audit: Audit) -> Iterator[Edit]:
     """One patch a file."""
-    lines: dict[str, set[int]] = defaultdict(set)
-    for one in audit.findings:
-        if one.rule == "unseeded-loader" and "#" not in one.evidence.path:
-            lines[one.evidence.path].add(one.evidence.line)
-    for path, places in sorted(lines.items()):
-        text = exact_text(audit.tree.root, path)
-        changed = seed(path, text, places) if text is not None else None
-        if text is not None and changed is not None:
-            yield Edit(
-                f"Seed the order of samples in {path}",
-                {path: (text, changed)},
-                why="another draw before the loader changes its order, and no run can be repeated",
-                risk="the order of samples is another one from now on; seed 0 wants to come from the config",
-                validation="two loaders of one seed must give the same batches",
-                rule="unseeded-loader",
-            )
+    return rewritten(
+        audit,
+        "unseeded-loader",
+        lambda path, text, found: seed(path, text, lines_of(found)),
+        title="Seed the order of samples in {path}",
+        why="another draw before the loader changes its order, and no run can be repeated",
+        risk="the order of samples is another one from now on; seed 0 wants to come from the config",
+        validation="two loaders of one seed must give the same batches",
+    )
 
 
 def seed(path: str, text: str, lines: set[int]) -> str | None:

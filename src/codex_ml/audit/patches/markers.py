@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator
 
 from codex_ml.audit.audit import Audit
 from codex_ml.audit.patches.tracker import first_import
-from codex_ml.audit.patching import Edit, exact_text
+from codex_ml.audit.patching import Edit, rewritten
 from codex_ml.audit.source import parse
 
 
 def make(audit: Audit) -> Iterator[Edit]:
     """One patch a test file."""
-    needs: dict[str, list[str]] = defaultdict(list)
-    for one in audit.findings:
-        if one.rule == "unmarked-optional-test":
-            needs[one.evidence.path].append(one.evidence.symbol)
-    for path, modules in sorted(needs.items()):
-        text = exact_text(audit.tree.root, path)
-        changed = marked(path, text, sorted(modules)) if text is not None else None
-        if text is not None and changed is not None:
-            yield Edit(
-                f"Mark what {path} needs",
-                {path: (text, changed)},
-                why="the suite fails where an optional package is absent, instead of saying what was not run",
-                risk="a test that is skipped everywhere tests nothing: run it somewhere with the package",
-                validation=f"run pytest without {', '.join(modules)}: the file is skipped, by name",
-                rule="unmarked-optional-test",
-            )
+    return rewritten(
+        audit,
+        "unmarked-optional-test",
+        lambda path, text, found: marked(path, text, sorted({one.evidence.symbol for one in found})),
+        title="Mark what {path} needs",
+        why="the suite fails where an optional package is absent, instead of saying what was not run",
+        risk="a test that is skipped everywhere tests nothing: run it somewhere with the package",
+        validation="run pytest without {symbols}: the file is skipped, by name",
+    )
 
 
 def marked(path: str, text: str, modules: list[str]) -> str:

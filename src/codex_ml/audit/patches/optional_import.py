@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 import ast
-from collections import defaultdict
 from collections.abc import Iterator
 
 from codex_ml.audit.audit import Audit
-from codex_ml.audit.patching import Edit, exact_text
+from codex_ml.audit.patching import Edit, rewritten
 from codex_ml.audit.source import Source, dotted, parse
 
 
 def make(audit: Audit) -> Iterator[Edit]:
     """One patch a module and package."""
-    lines: dict[tuple[str, str], int] = defaultdict(int)
-    for one in audit.findings:
-        if one.rule == "optional-import" and "#" not in one.evidence.path:
-            lines[one.evidence.path, one.evidence.symbol] = one.evidence.line
-    for (path, module), line in sorted(lines.items()):
-        text = exact_text(audit.tree.root, path)
-        changed = guarded(path, text, module, line) if text is not None else None
-        if text is not None and changed is not None:
-            yield Edit(
-                f"Guard the import of {module} in {path}",
-                {path: (text, changed)},
-                why=f"the module cannot be imported where {module} is absent, far from the cause",
-                risk="the error comes at the first use instead of at the start",
-                validation=f"hide {module} from the import system: importing must work, using must name it",
-                rule="optional-import",
-            )
+    return rewritten(
+        audit,
+        "optional-import",
+        lambda path, text, found: guarded(path, text, found[0].evidence.symbol, found[0].evidence.line),
+        title="Guard the import of {symbols} in {path}",
+        why="the module cannot be imported where {symbols} is absent, far from the cause",
+        risk="the error comes at the first use instead of at the start",
+        validation="hide {symbols} from the import system: importing must work, using must name it",
+        by_symbol=True,
+    )
 
 
 def guarded(path: str, text: str, module: str, line: int) -> str | None:

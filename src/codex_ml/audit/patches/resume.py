@@ -8,7 +8,7 @@ from typing import Any
 
 from codex_ml.audit.audit import Audit
 from codex_ml.audit.patches.calls import change_calls, last_name, with_keyword
-from codex_ml.audit.patching import Edit, exact_text
+from codex_ml.audit.patching import Edit, rewritten
 from codex_ml.audit.source import Source, parse
 
 _ARGUMENT = "resume_from_checkpoint"
@@ -16,19 +16,15 @@ _ARGUMENT = "resume_from_checkpoint"
 
 def make(audit: Audit) -> Iterator[Edit]:
     """One patch a file whose trainer is started without the path that was read."""
-    paths = {one.evidence.path for one in audit.findings if one.rule == "resume-not-wired"}
-    for path in sorted(path for path in paths if "#" not in path):
-        text = exact_text(audit.tree.root, path)
-        changed = wire(path, text) if text is not None else None
-        if text is not None and changed is not None:
-            yield Edit(
-                f"Wire resume in {path}",
-                {path: (text, changed)},
-                why="the Trainer takes resume_from_checkpoint in .train(), and nowhere else",
-                risk="a checkpoint of other code is loaded where none was before, and may be refused",
-                validation="stop a run, resume it from its checkpoint, compare with an uninterrupted one",
-                rule="resume-not-wired",
-            )
+    return rewritten(
+        audit,
+        "resume-not-wired",
+        lambda path, text, _found: wire(path, text),
+        title="Wire resume in {path}",
+        why="the Trainer takes resume_from_checkpoint in .train(), and nowhere else",
+        risk="a checkpoint of other code is loaded where none was before, and may be refused",
+        validation="stop a run, resume it from its checkpoint, compare with an uninterrupted one",
+    )
 
 
 def wire(path: str, text: str) -> str | None:

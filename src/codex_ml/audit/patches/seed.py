@@ -6,27 +6,23 @@ import ast
 from collections.abc import Iterator
 
 from codex_ml.audit.audit import Audit
-from codex_ml.audit.patching import Edit, exact_text
+from codex_ml.audit.patching import Edit, rewritten
 from codex_ml.audit.source import Source, parse
 
 _FUNCTION = "seed_everything"
 
 
 def make(audit: Audit) -> Iterator[Edit]:
-    """One patch a program that starts with ``if __name__ == "__main__"``."""
-    for one in audit.findings:
-        path = one.evidence.path
-        text = exact_text(audit.tree.root, path) if one.rule == "unseeded-entry" and "#" not in path else None
-        changed = seeded(path, text) if text is not None else None
-        if text is not None and changed is not None:
-            yield Edit(
-                f"Seed the entry point {path}",
-                {path: (text, changed)},
-                why="no run of it can be repeated",
-                risk="results are others than before; the seed wants to come from the config",
-                validation="two runs of one seed must give the same loss at every step",
-                rule="unseeded-entry",
-            )
+    """One patch a program that starts with a main block."""
+    return rewritten(
+        audit,
+        "unseeded-entry",
+        lambda path, text, _found: seeded(path, text),
+        title="Seed the entry point {path}",
+        why="no run of it can be repeated",
+        risk="results are others than before; the seed wants to come from the config",
+        validation="two runs of one seed must give the same loss at every step",
+    )
 
 
 def seeded(path: str, text: str) -> str | None:

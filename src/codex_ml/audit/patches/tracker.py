@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import ast
-from collections import defaultdict
 from collections.abc import Iterator
 
 from codex_ml.audit.audit import Audit
-from codex_ml.audit.patching import Edit, exact_text
+from codex_ml.audit.patching import Edit, lines_of, rewritten
 from codex_ml.audit.source import Source, parse
 
 STORE = "sqlite:///mlflow.db"
@@ -16,22 +15,15 @@ VARIABLE = "CODEX_MLFLOW_URI"
 
 def make(audit: Audit) -> Iterator[Edit]:
     """One patch a file."""
-    lines: dict[str, set[int]] = defaultdict(set)
-    for one in audit.findings:
-        if one.rule == "tracker-file-store" and "#" not in one.evidence.path:
-            lines[one.evidence.path].add(one.evidence.line)
-    for path, places in sorted(lines.items()):
-        text = exact_text(audit.tree.root, path)
-        changed = from_environment(path, text, places) if text is not None else None
-        if text is not None and changed is not None:
-            yield Edit(
-                f"Tracking store from the environment in {path}",
-                {path: (text, changed)},
-                why="MLflow left its store of files; a default must work, and a site must be able to choose",
-                risk="earlier runs stay in mlruns/: `mlflow migrate-filestore` brings them over",
-                validation=f"with and without {VARIABLE} set, read a run back with MlflowClient",
-                rule="tracker-file-store",
-            )
+    return rewritten(
+        audit,
+        "tracker-file-store",
+        lambda path, text, found: from_environment(path, text, lines_of(found)),
+        title="Tracking store from the environment in {path}",
+        why="MLflow left its store of files; a default must work, and a site must be able to choose",
+        risk="earlier runs stay in mlruns/: `mlflow migrate-filestore` brings them over",
+        validation="with and without CODEX_MLFLOW_URI set, read a run back with MlflowClient",
+    )
 
 
 def from_environment(path: str, text: str, lines: set[int]) -> str | None:
