@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 NOT_INSTALLED = "codex-ml is not installed in this environment; run: make setup"
-pytest_plugins = ["needs"]
+pytest_plugins = ["needs", "command_line"]
 
 
 def _installed() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -245,25 +246,29 @@ def test_a_gguf_file_that_cuts_text_unknown_is_refused(tmp_path: Path, model_dir
     assert (base / "tokenizer.json").read_bytes() == before
 
 
-def test_the_command_line_does_all_of_it(model_directory, trained_adapter, workspace: Path, run_cli) -> None:
+def test_the_command_line_does_all_of_it(
+    model_directory, trained_adapter, workspace: Path, cli, run_cli
+) -> None:
+    call = functools.partial(cli, workspace, cwd=workspace)
     base = model_directory()
     adapter = trained_adapter(base)
-    facts = run_cli("model", "inspect", base, "--json")
+    facts = call("model", "inspect", base, "--json")
     assert facts.code == 0, facts.err
     assert facts.json["lora_targets"][:2] == ["q_proj", "k_proj"]
     assert facts.json["memory"]["lora_parameters"] > 0
-    done = run_cli("model", "merge", base, adapter, "--out", "merged", "--json")
+    done = call("model", "merge", base, adapter, "--out", "merged", "--json")
     assert done.code == 0 and done.json["effect"] > 0, done.err
-    again = run_cli("model", "merge", base, adapter, "--out", "merged")
+    again = call("model", "merge", base, adapter, "--out", "merged")
     assert (again.code, "[model.exists]" in again.err) == (2, True)
-    done = run_cli("model", "export", base, "--format", "gguf", "--adapter", adapter, "--out", "m.gguf")
+    done = call("model", "export", base, "--format", "gguf", "--adapter", adapter, "--out", "m.gguf")
     assert done.code == 0, done.err
+    # A process of its own: bars are switched off before the libraries are imported.
     done = run_cli("model", "import", "m.gguf", "--out", "back", "--json", "--quiet")
     assert done.code == 0 and done.json["family"] == "LlamaForCausalLM", done.err
     assert "it/s" not in done.err
-    done = run_cli("model", "export", base, "--format", "adapter", "--adapter", adapter, "--out", "adapter2")
+    done = call("model", "export", base, "--format", "adapter", "--adapter", adapter, "--out", "adapter2")
     assert done.code == 0, done.err
-    assert run_cli("model", "export", base, "--format", "adapter", "--out", "adapter3").code == 2
-    text = run_cli("model", "inspect", "back")
+    assert call("model", "export", base, "--format", "adapter", "--out", "adapter3").code == 2
+    text = call("model", "inspect", "back")
     assert "manifest verified" in text.out and "q_proj" in text.out
     assert not list(workspace.glob(".tmp-*"))

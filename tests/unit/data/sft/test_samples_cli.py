@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -80,23 +81,24 @@ def test_the_figures_add_up(ref: SamplesRef) -> None:
     assert json.dumps(record)
 
 
-def test_the_commands_work_on_samples(kit: Any, workspace: Path, run_cli: Any) -> None:
+def test_the_commands_work_on_samples(kit: Any, workspace: Path, cli: Any) -> None:
+    call = functools.partial(cli, workspace, cwd=workspace)
     directory = kit.tokenizer(workspace / "model", template=kit.marked)
     path = kit.write(workspace / "data.jsonl", [*kit.chats(60), kit.chats(1)[0]])
     words = ["experiment=sft_lora", f"model.path={directory}", f"data.path={path}", "model.context=256"]
-    done = run_cli("data", "prepare", *words, "--json")
+    done = call("data", "prepare", *words, "--json")
     assert done.code == 0, done.err
     assert done.json["format"] == "chat"
     assert done.json["dropped"] == {"dedup.exact": 1}
-    done = run_cli("data", "stats", *words)
+    done = call("data", "stats", *words)
     assert done.code == 0, done.err
     assert "dropped: 1 dedup.exact" in done.out
-    done = run_cli("data", "inspect", *words, "--row", "1", "--json")
+    done = call("data", "inspect", *words, "--row", "1", "--json")
     assert done.code == 0, done.err
     assert done.json["row"] == 1
-    done = run_cli("data", "inspect", *words)
+    done = call("data", "inspect", *words)
     assert "trained │ " in done.out and "\x1b" not in done.out
-    done = run_cli("data", "prepare", *words, "data.template=absent.jinja")
+    done = call("data", "prepare", *words, "data.template=absent.jinja")
     assert done.code == 2
     assert "[template.unreadable]" in done.err
 

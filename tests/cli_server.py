@@ -1,4 +1,4 @@
-"""Imports what commands import once and forks a child for each call: ``python -m integration.cli_server``.
+"""Imports what commands import once and forks a child for each call: ``python -m cli_server``.
 
 One JSON request per line on stdin (argv, env, cwd, out, err, seconds), one answer per line on stdout. A child
 runs the real entry point with the environment, directory and streams of the request; only imports are shared.
