@@ -16,7 +16,8 @@ TESTED = "tested"
 class Need:
     """One piece of required evidence. It is there when one of *signals* is, and no finding of *without*.
 
-    *gap*, *risk* and *plan* are said when it is missing; *severity* 1 to 5 is what its absence costs.
+    *gap*, *risk* and *plan* are said when it is missing; *severity* 1 to 5 is what its absence costs. *of*:
+    a need that this one is a part of: while that is missing, nothing is said of the part.
     """
 
     id: str
@@ -26,6 +27,7 @@ class Need:
     plan: str
     severity: int = 3
     without: tuple[str, ...] = ()
+    of: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,8 @@ def judge(
     shown: dict[str, Sequence[Evidence]] = {}
     missing: list[Need] = []
     for need in capability.needs:
+        if need.of and need.of not in shown:
+            continue
         places = [place for name in need.signals for place in evidence.get(name, ())]
         spoiled = any(counted.get(rule) for rule in need.without)
         if spoiled or (need.signals and not places):

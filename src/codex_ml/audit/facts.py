@@ -16,7 +16,7 @@ from codex_ml.audit.rule import Rule, all_rules
 from codex_ml.audit.signals import Matcher, matcher
 from codex_ml.audit.source import Source
 from codex_ml.audit.stubs import is_interface
-from codex_ml.audit.testing import TestFact, test_facts
+from codex_ml.audit.testing import TestFact, fails_by_name, test_facts
 from codex_ml.audit.tree import File, Unread
 
 #: Below this many bytes of Python one process is faster than two.
@@ -25,6 +25,8 @@ _WORTH_IT = 1_500_000
 _ASKS = frozenset(
     {"find_spec", "importorskip", "require", "need", "optional_import", "import_optional_dependency"}
 )
+#: Where helpers of tests stand: code elsewhere raises for its users, not to fail a test.
+_TESTING = re.compile(r"(^|[/_])(tests?|testing|conftest)([/_.]|$)", re.IGNORECASE)
 _PAGES = re.compile(r"README\.md|[\"']docs[\"'/]|\.md[\"']")
 _SUPPRESS = re.compile(r"codex-audit:\s*ignore\[([\w,\s-]+)\]\s*(.*)")
 
@@ -114,12 +116,20 @@ def facts_of(source: Source, rules: Sequence[Rule] | None = None) -> FileFacts:
             kept.classes[node.name] = (definition.bases, methods)
             if is_interface(node):
                 kept.interfaces |= methods
-    kept.asserting = {name.rpartition(".")[2] for name in source.failing}
+    kept.asserting = _helpers(source)
     kept.suppressed = _suppressions(source)
     if source.is_test and (match := _PAGES.search(source.text)):
         line = source.text.count("\n", 0, match.start()) + 1
         kept.signals["docs.names"] = [Evidence(source.path, line, "", match[0])]
     return kept
+
+
+def _helpers(source: Source) -> set[str]:
+    """Names of functions that fail a test which calls them; a raise counts where helpers of tests stand."""
+    found = {call.owner for call in source.calls if fails_by_name(call.raw)} | source.asserting
+    if _TESTING.search(source.path):
+        found |= source.raising
+    return {name.rpartition(".")[2] for name in found if name}
 
 
 def _suppressions(source: Source) -> dict[int, tuple[str, str]]:

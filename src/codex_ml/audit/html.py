@@ -122,7 +122,11 @@ def _patches(report: Report) -> Iterator[str]:
         ):
             yield f"<li><em>{name}</em>: {escape(one[key])}</li>"
         yield "</ul></details>"
-    if not report["patches"]:
+    withheld = report["security"]["patches_withheld"]
+    for one in withheld:
+        said = f"Not shown, for a secret stands in its lines: {one['title']}; --apply {one['id']} applies it."
+        yield f"<p>{escape(said)}</p>"
+    if not report["patches"] and not withheld:
         yield "<p>No patch can be made from what was found.</p>"
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import builtins
+import io
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from codex_ml.audit.facts import FileFacts
 from codex_ml.audit.model import Evidence
@@ -17,11 +20,30 @@ from codex_ml.audit.tree import Tree, Unread
 
 #: Folders beside a package: what they show is not what users get.
 _BESIDE = frozenset({"benchmarks", "bench", "examples", "docs", "doc", "tools", "scripts", "ci"})
+#: Folders whose files serve tests, whatever they are called.
+_TESTS = frozenset({"tests", "test"})
 #: How far a seed is followed through functions that call functions.
 _HOPS = 3
+#: Names that too many things have, those of Python's own types before all: alone they lead nowhere.
 _GENERIC = frozenset(
-    {"main", "run", "get", "call", "load", "save", "close", "read", "write", "__init__", "__call__"}
-)
+    {
+        "main",
+        "run",
+        "get",
+        "call",
+        "load",
+        "save",
+        "close",
+        "step",
+        "train",
+        "eval",
+        "update",
+        "build",
+        "make",
+    }
+).union(*(dir(one) for one in (builtins, str, bytes, list, dict, set, io.TextIOWrapper, PurePosixPath, Path)))
+#: Methods that a framework calls, or Python itself: whoever makes the object reaches them.
+_IMPLICIT = re.compile(r"__\w+__$|(forward|setup|configure_\w+|\w+_(step|dataloader)|(on|before|after)_\w+)$")
 
 
 @dataclass
@@ -49,6 +71,9 @@ class Index:
                     found[name].extend(places)
         for name, places in project_signals(self.project).items():
             found[name].extend(places)
+        without = {(one.path, one.symbol) for one in found.get("eval.nograd", ())}
+        modes = [one for one in found.get("eval.mode", ()) if (one.path, one.symbol) in without]
+        found["eval.use"] = sorted([*found.get("eval.use", ()), *modes])
         found["ci.tests"] = [
             _tested(one, test) for one, test in self.tests() if test.asserts and not test.skipped
         ]
@@ -61,8 +86,11 @@ class Index:
 
     def counts(self, one: FileFacts) -> bool:
         """Whether a file shows what the project does: no test, and of the package where there is one."""
-        beside = one.path.partition("/")[0].lower() in _BESIDE
-        return not one.is_test and not (beside and self.packaged)
+        support = not _TESTS.isdisjoint(one.path.split("/")[:-1])
+        return not one.is_test and not support and not self._beside(one)
+
+    def _beside(self, one: FileFacts) -> bool:
+        return self.packaged and one.path.partition("/")[0].lower() in _BESIDE
 
     @cached_property
     def packaged(self) -> bool:
@@ -81,41 +109,52 @@ class Index:
 
         Where all of it stands outside of functions, importing a module is what there is to reach.
         """
-        symbols = self._callers({part for place in places for part in place.symbol.split(".") if part})
+        ways = self._ways({way for place in places if (way := way_to(place.symbol))})
+        names = {name for way in ways if len(way) == 1 for name in way}
+        pairs = [way for way in ways if len(way) > 1]
         within = any(place.symbol for place in places)
-        modules = set() if within else {module for place in places for module in modules_of(place.path)}
-        found: list[tuple[bool, Evidence]] = []
+        modules = {module for place in places for module in modules_of(place.path)}
+        found: list[tuple[int, Evidence]] = []
         for one in self.facts:
-            if not one.is_test:
+            if not one.is_test or self._beside(one) or self._own_modules.isdisjoint(one.imports):
                 continue
             near = not modules.isdisjoint(one.imports)
             for test in one.tests:
-                called = not symbols.isdisjoint(test.calls)
-                if test.asserts and not test.skipped and (near or called):
-                    found.append((not called, _tested(one, test)))
+                called = not names.isdisjoint(test.calls) or any(pair <= test.calls for pair in pairs)
+                if test.asserts and not test.skipped and (called or (near and not within)):
+                    found.append((2 - near - called, _tested(one, test)))
                     break
         return [place for _far, place in sorted(found)]
 
-    def _callers(self, symbols: set[str]) -> set[str]:
-        """*symbols* and the functions that call them, some hops up; names that say nothing lead nowhere."""
-        found = {name for name in symbols if name not in _GENERIC}
-        fresh = set(found)
+    @cached_property
+    def _own_modules(self) -> set[str]:
+        """What a test imports to get at the repository's code."""
+        return {name for one in self.facts if self.counts(one) for name in modules_of(one.path)}
+
+    def _ways(self, ways: set[frozenset[str]]) -> set[frozenset[str]]:
+        """*ways* and those to the functions that go them, some hops up."""
+        found, fresh = set(ways), set(ways)
         for _ in range(_HOPS):
-            fresh = {caller for name in fresh for caller in self._callers_of.get(name, ())} - found
+            fresh = {up for way in fresh for up in self._ways_above(way)} - found
             if not fresh:
                 break
             found |= fresh
         return found
 
+    def _ways_above(self, way: frozenset[str]) -> Iterator[frozenset[str]]:
+        first, *others = sorted(way)
+        for owner, called in self._callers_of.get(first, ()):
+            if called.issuperset(others) and (up := way_to(owner)):
+                yield up
+
     @cached_property
-    def _callers_of(self) -> dict[str, set[str]]:
-        """Name -> the parts of the names of functions, outside of tests, that call it."""
-        found: dict[str, set[str]] = defaultdict(set)
+    def _callers_of(self) -> dict[str, list[tuple[str, set[str]]]]:
+        """Name -> the functions, outside of tests, that call it, with all that they call."""
+        found: dict[str, list[tuple[str, set[str]]]] = defaultdict(list)
         for one in self.facts:
             for owner, called in one.calls.items() if not one.is_test else ():
-                parts = {part for part in owner.split(".") if part and part not in _GENERIC}
-                for name in called if parts else ():
-                    found[name] |= parts
+                for name in called if owner else ():
+                    found[name].append((owner, called))
         return dict(found)
 
     @cached_property
@@ -184,6 +223,20 @@ class Index:
 
 def _tested(one: FileFacts, test: TestFact) -> Evidence:
     return Evidence(one.path, test.line, test.name, "test")
+
+
+def way_to(symbol: str) -> frozenset[str]:
+    """The names that a function calls to get into *symbol*: its own, or class and method; none: unsure."""
+    parts = [part for part in symbol.split(".") if part]
+    name = parts[-1] if parts else ""
+    holder = parts[-2] if len(parts) > 1 else ""
+    if holder and not holder.lstrip("_")[:1].isupper():  # a function within a function
+        return way_to(".".join(parts[:-1]))
+    if holder and _IMPLICIT.match(name):
+        return frozenset({holder})
+    if name in _GENERIC:
+        return frozenset({holder, name}) if holder else frozenset()
+    return frozenset({name}) if name else frozenset()
 
 
 def modules_of(path: str) -> set[str]:

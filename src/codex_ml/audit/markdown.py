@@ -110,8 +110,12 @@ def _findings(report: Report) -> Iterator[str]:
 
 def _diffs(report: Report) -> Iterator[str]:
     yield "## 4. Atomic Diffs"
-    if not report["patches"]:
+    withheld = report["security"]["patches_withheld"]
+    if not report["patches"] and not withheld:
         yield "No patch can be made from what was found."
+    for one in withheld:
+        said = f"Not shown, for a secret stands in its lines: {text(one['title'])}"
+        yield f"- {said}; `--apply {one['id']}` applies it."
     for number, one in enumerate(report["patches"], start=1):
         yield ""
         yield f"### 4.{number} {text(one['title'])}"

@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 
+from codex_ml.audit.masking import excerpt
 from codex_ml.audit.model import Evidence
 from codex_ml.audit.project import Project
 from codex_ml.audit.tree import File
@@ -47,7 +48,7 @@ def _gates(project: Project) -> Signals:
         )
         if ci:
             for number, line in project.lines(file, _TESTS_RUN.pattern):
-                yield "config.gate", file.path, number, line.strip()[:60]
+                yield "config.gate", file.path, number, excerpt(line, 60)
                 break
     tools = project.pyproject.get("tool", {})
     for name in ("ruff", "flake8", "mypy", "pylint", "pyright", "black"):
@@ -60,7 +61,7 @@ def _gates(project: Project) -> Signals:
         yield "config.coverage", project.pyproject_path, 0, f"fail_under = {floor}"
     for file in project.tree.named(".coveragerc", "setup.cfg", "tox.ini", "noxfile.py", "Makefile"):
         for number, line in project.lines(file, r"fail[-_]under"):
-            yield "config.coverage", file.path, number, line.strip()[:60]
+            yield "config.coverage", file.path, number, excerpt(line, 60)
 
 
 def _locks(project: Project) -> Signals:
@@ -81,9 +82,9 @@ def _images(project: Project) -> Signals:
             word = line.split()[0].upper()
             name = {"FROM": "image", "ENTRYPOINT": "entrypoint", "HEALTHCHECK": "healthcheck"}.get(word)
             if name:
-                yield f"config.{name}", file.path, number, line.strip()[:60]
+                yield f"config.{name}", file.path, number, excerpt(line, 60)
             elif word == "USER" and line.split()[1:2] not in ([], ["root"], ["0"]):
-                yield "config.container_user", file.path, number, line.strip()[:60]
+                yield "config.container_user", file.path, number, excerpt(line, 60)
     for file in project.composes():
         for number, _line in project.lines(file, r"^\s*healthcheck:"):
             yield "config.healthcheck", file.path, number, "healthcheck of a service"
@@ -92,11 +93,11 @@ def _images(project: Project) -> Signals:
 def _hooks(project: Project) -> Signals:
     for file in project.tree.named(".pre-commit-config.yaml"):
         for number, line in project.lines(file, r"(detect-secrets|gitleaks|trufflehog|detect-private-key)"):
-            yield "config.secret_scan", file.path, number, line.strip()[:60]
+            yield "config.secret_scan", file.path, number, excerpt(line, 60)
     for file in project.tree.files:
         if file.path.startswith(".github/workflows/"):
             for number, line in project.lines(file, r"(gitleaks|trufflehog|detect-secrets)"):
-                yield "config.secret_scan", file.path, number, line.strip()[:60]
+                yield "config.secret_scan", file.path, number, excerpt(line, 60)
 
 
 def _packaging(project: Project) -> Signals:
@@ -145,7 +146,7 @@ def _readme(project: Project, file: File) -> Signals:
     for block in _FENCE.finditer(text):
         if _COMMAND.search(block[1]):
             line = text.count("\n", 0, block.start()) + 2
-            yield "docs.commands", file.path, line, block[1].strip().split("\n")[0][:60]
+            yield "docs.commands", file.path, line, excerpt(block[1].strip().split("\n")[0], 60)
             return
 
 

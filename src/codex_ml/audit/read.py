@@ -9,8 +9,9 @@ import tokenize
 from dataclasses import dataclass
 from typing import Any
 
-from codex_ml.audit.source import Source, parse
+from codex_ml.audit.source import Source
 from codex_ml.audit.tree import File, Unread, read_bytes
+from codex_ml.audit.walk import parse
 
 _PYTHON_2 = re.compile(
     r"^\s*(print\s+[\"'\w]|exec\s+[\"']|except\s+[\w.]+\s*,\s*\w+\s*:|raise\s+\w+\s*,)", re.MULTILINE

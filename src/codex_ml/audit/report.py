@@ -15,6 +15,7 @@ from codex_ml.audit.audit import Audit, Checked
 from codex_ml.audit.capability import Row
 from codex_ml.audit.errors_recorded import recorded_errors
 from codex_ml.audit.findings import deferred, high_signal
+from codex_ml.audit.masking import leaks, mask_all, masked
 from codex_ml.audit.model import SEVERITIES, Evidence, severity_rank
 from codex_ml.audit.repo_map import repo_map
 from codex_ml.audit.tree import day
@@ -33,7 +34,11 @@ def report_of(
     patches: Sequence[Mapping[str, Any]] = (),
     gates: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The report. *patches* and *gates* come from those who made them, as dictionaries."""
+    """The report. *patches* and *gates* come from those who made them, as dictionaries.
+
+    No secret of the tree is in it: texts are masked, and a patch whose lines hold one is named only.
+    """
+    withheld = [{"id": one["id"], "title": masked(one["title"])} for one in patches if leaks(one["diff"])]
     git = audit.tree.git
     snapshot = {
         "repo_map": repo_map(audit),
@@ -45,7 +50,7 @@ def report_of(
         "errors": recorded_errors(audit),
         "audit_integrity": _integrity(audit),
     }
-    return {
+    found = {
         "metadata": {
             "title": f"\U0001f4cd{audit.tree.name}: Status Update ({(day_ := report_date(audit, date))})",
             "repository": audit.tree.name,
@@ -57,11 +62,12 @@ def report_of(
             else {"branch": git.branch, "commit_sha": git.commit, "commit_sha_short": git.commit[:12]},
         },
         "snapshot": snapshot,
-        "delta": None,
-        "patches": [dict(patch) for patch in patches],
-        "security": _security(audit),
+        "security": {**_security(audit), "patches_withheld": withheld},
         "questions": _questions(audit, day_),
     }
+    named = {one["id"] for one in withheld}
+    shown = [dict(patch) for patch in patches if patch["id"] not in named]
+    return {**mask_all(found), "delta": None, "patches": shown}
 
 
 def report_date(audit: Audit, given: str | None) -> str:

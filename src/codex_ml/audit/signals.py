@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from codex_ml.audit.model import Evidence
@@ -26,7 +26,9 @@ class Signal:
     *calls*: resolved dotted names, ``*`` for any part before a dot. *keywords*: (callee, keyword).
     *methods*: a class that has all of them. *bases*: a class below one of these. *functions*, *names*
     (attributes and keywords), *keys* (of dictionaries): exact names. *imports*: modules. *promises*:
-    functions that show nothing by their name, but that it is stubbed when they are stubs.
+    functions that show nothing by their name, but that it is stubbed when they are stubs. *arguments*:
+    (callee, what the source of its first argument must match). *outside*: classes below one of these show
+    nothing.
     """
 
     name: str
@@ -39,6 +41,8 @@ class Signal:
     keys: tuple[str, ...] = ()
     imports: tuple[str, ...] = ()
     promises: tuple[str, ...] = ()
+    arguments: tuple[tuple[str, str], ...] = ()
+    outside: tuple[str, ...] = ()
 
 
 def matcher(signals: Iterable[Signal]) -> Matcher:
@@ -52,6 +56,8 @@ class Matcher:
         self._calls: dict[str, list[tuple[re.Pattern[str], str]]] = defaultdict(list)
         self._packages: dict[str, list[tuple[re.Pattern[str], str]]] = defaultdict(list)
         self._keywords: dict[str, list[tuple[str, str]]] = defaultdict(list)
+        self._arguments: dict[str, list[tuple[re.Pattern[str], str, str]]] = defaultdict(list)
+        self._outside = {one.name: frozenset(one.outside) for one in signals if one.outside}
         self._methods = [(set(names), one.name) for one in signals for names in one.methods]
         self._bases = [(base, one.name) for one in signals for base in one.bases]
         self._functions, self._names, self._keys, self._imports, self._promises = (
@@ -63,6 +69,8 @@ class Matcher:
                 whole = "*" in last and last != pattern
                 where = self._packages[pattern.partition(".")[0]] if whole else self._calls[last]
                 where.append((_compiled(pattern), one.name))
+            for pattern, wanted in one.arguments:
+                self._arguments[pattern.rpartition(".")[2]].append((_compiled(pattern), wanted, one.name))
             for callee, keyword in one.keywords:
                 self._keywords[keyword].append((callee, one.name))
 
@@ -71,7 +79,14 @@ class Matcher:
         stubs = {one.name for one in source.definitions if is_stub(one, source)}
         found: dict[str, list[Evidence]] = defaultdict(list)
         seen: set[tuple[str, int]] = set()
+        bases = {
+            one.name: {base.rpartition(".")[2] for base in one.bases}
+            for one in source.definitions
+            if one.bases
+        }
         for name, line, symbol, note in self._all(source):
+            if name in self._outside and _below(symbol, bases, self._outside[name]):
+                continue
             place = f"stub:{name}" if _within(symbol, stubs) else name
             if len(found[place]) < _KEPT and (place, line) not in seen:
                 seen.add((place, line))
@@ -105,6 +120,9 @@ class Matcher:
             head = call.name.partition(".")[0]
             for pattern, name in (*self._calls.get(call.last, ()), *self._packages.get(head, ())):
                 if pattern.search(call.name):
+                    yield name, call.line, call.owner, f"{call.name}(…)"
+            for pattern, wanted, name in self._arguments.get(call.last, ()):
+                if pattern.search(call.name) and _first_matches(call.node, wanted):
                     yield name, call.line, call.owner, f"{call.name}(…)"
             for one in call.node.keywords:
                 if one.arg is None:
@@ -144,6 +162,17 @@ def _arguments(node: ast.AST) -> list[ast.arg]:
 
 def _within(symbol: str, stubs: set[str]) -> bool:
     return any(symbol == stub or symbol.startswith(f"{stub}.") for stub in stubs)
+
+
+def _below(symbol: str, bases: Mapping[str, set[str]], wanted: frozenset[str]) -> bool:
+    """Whether *symbol* is a class below one of *wanted*, or stands in one."""
+    parts = symbol.split(".")
+    holders = (".".join(parts[:size]) for size in range(1, len(parts) + 1))
+    return any(not wanted.isdisjoint(bases.get(holder, ())) for holder in holders)
+
+
+def _first_matches(node: ast.Call, wanted: str) -> bool:
+    return bool(node.args) and re.search(wanted, ast.unparse(node.args[0])) is not None
 
 
 def _index(signals: tuple[Signal, ...], field: str) -> dict[str, list[str]]:

@@ -10,10 +10,13 @@ import re
 
 from codex_ml.audit.source import Definition, Function, Source, body_without_docstring, dotted
 
-_ABSTRACT = re.compile(r"(^|\.)(abstract\w*|overload|override_required|abstractproperty)(\(\))?$")
+_ABSTRACT = re.compile(
+    r"(^|\.)(abstract\w*|overload|override_required|abstractproperty|setter|deleter|singledispatch(method)?)(\(\))?$"
+)
 _DECLARATIVE = re.compile(r"(^|\.)(fixture|command|group|callback|hookspec|hookimpl|udf|extern|stub)(\(\))?$")
 _OPEN_BASES = re.compile(r"(^|\.)(ABC|Protocol|Interface|NamedTuple|TypedDict)$")
 _HOOK = re.compile(r"_?(on|before|after|pre|post)_")
+_ANSWERS = (ast.Return, ast.Yield, ast.YieldFrom)
 #: What an error says that means never, and not: not yet.
 _REFUSAL = re.compile(
     r"\b(not supported?|unsupported|does ?n[o']t support|cannot|can ?not|can't|not (available|possible))\b",
@@ -33,11 +36,22 @@ def is_stub(one: Definition, source: Source) -> str:
     if isinstance(node, ast.ClassDef) or source.path.endswith(".pyi") or _excused(one):
         return ""
     body = body_without_docstring(node)
-    if any(_raises_not_implemented(statement) and not _refuses(statement) for statement in body):
-        return "raises NotImplementedError whatever it is given"
+    for at, statement in enumerate(body):
+        if _raises_not_implemented(statement) and not _refuses(statement):
+            return _unless_decided(node, body[:at])
     if not _is_empty(body) or _declared_no_op(one, node, source):
         return ""
     return "has no body but a docstring" if not body else "has an empty body"
+
+
+def _unless_decided(node: Function, before: list[ast.stmt]) -> str:
+    """Why a function that ends in NotImplementedError is a stub; not when its arguments decide."""
+    answers = [one for one in before if any(isinstance(part, _ANSWERS) for part in ast.walk(one))]
+    given = {one.arg for one in ast.walk(node.args) if isinstance(one, ast.arg)}
+    names = {part.id for one in answers for part in ast.walk(one) if isinstance(part, ast.Name)}
+    if given & names:
+        return ""
+    return "ends in NotImplementedError" if answers else "raises NotImplementedError whatever it is given"
 
 
 def owner_class(one: Definition) -> str:

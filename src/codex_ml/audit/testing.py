@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from codex_ml.audit.source import Definition, Source, dotted, functions
+from codex_ml.audit.source import Definition, Source, dotted, functions, leaves, live_blocks
 
 _ASSERTING = re.compile(
     r"(^|\.)(assert\w*|raises|warns|deprecated_call|fail|expect\w*|check\w*|verify\w*|approx|snapshot|opcheck|gradcheck|"
@@ -51,13 +52,12 @@ def is_test(one: Definition) -> bool:
 def _fact(one: Definition, node: ast.AST) -> TestFact:
     calls: set[str] = set()
     asserts = False
-    for item in ast.walk(node):
+    for item in _reached(node):
         if isinstance(item, ast.Assert):
-            asserts = True
+            asserts = asserts or not _is_certain(item.test)
         elif isinstance(item, ast.Call):
             name = dotted(item.func)
-            last = name.rpartition(".")[2]
-            calls.add(last)
+            calls.add(name.rpartition(".")[2])
             asserts = asserts or counts_as_assertion(name, item)
         elif isinstance(item, ast.Raise):
             asserts = True
@@ -65,6 +65,62 @@ def _fact(one: Definition, node: ast.AST) -> TestFact:
     empty = all(isinstance(item, ast.Pass) or _is_text(item) for item in body)
     skipped = any(_SKIPPED.search(name) for name in one.decorators) or bool({"skip", "xfail"} & calls)
     return TestFact(one.name, one.line, asserts, skipped, empty, frozenset(calls))
+
+
+def _reached(node: ast.AST) -> Iterator[ast.AST]:
+    """What a call of this function can come to, failures that it swallows left out.
+
+    Functions within it count where their name is used.
+    """
+    used = {one.id for one in ast.walk(node) if isinstance(one, ast.Name)}
+    todo: list[ast.AST] = [node]
+    while todo:
+        item = todo.pop()
+        yield item
+        if isinstance(item, ast.If):
+            todo.append(item.test)
+            todo += [one for block in live_blocks(item) for one in _until_left(block)]
+        elif isinstance(item, ast.Try) and any(_swallows(one) for one in item.handlers):
+            todo += [*item.handlers, *item.orelse, *item.finalbody]
+            todo += [one for one in item.body if not isinstance(one, ast.Assert)]
+        else:
+            todo += [one for one in _children(item) if not _is_unused(one, used)]
+
+
+def _children(node: ast.AST) -> Iterator[ast.AST]:
+    for name in node._fields:
+        value = getattr(node, name, None)
+        nodes = value if isinstance(value, list) else [value]
+        yield from _until_left([one for one in nodes if isinstance(one, ast.AST)])
+
+
+def _until_left(block: Sequence[ast.AST]) -> Iterator[ast.AST]:
+    for one in block:
+        yield one
+        if leaves(one):
+            return
+
+
+def _is_unused(node: ast.AST, used: set[str]) -> bool:
+    """A function within that nothing calls or passes on, nor a decorator takes."""
+    if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        return False
+    return not node.decorator_list and node.name not in used
+
+
+def _swallows(handler: ast.ExceptHandler) -> bool:
+    """Whether a failed assertion ends here: ``except AssertionError: pass``."""
+    kinds = [] if handler.type is None else list(ast.walk(handler.type))
+    names = {one.id for one in kinds if isinstance(one, ast.Name)}
+    caught = handler.type is None or bool(names & {"AssertionError", "Exception", "BaseException"})
+    return caught and all(isinstance(one, ast.Pass) or _is_text(one) for one in handler.body)
+
+
+def _is_certain(test: ast.expr) -> bool:
+    """A condition that nothing can make false: ``True``, a text, a tuple in which something stands."""
+    if isinstance(test, ast.Tuple):
+        return bool(test.elts)
+    return isinstance(test, ast.Constant) and bool(test.value)
 
 
 def counts_as_assertion(name: str, call: ast.Call) -> bool:
@@ -76,6 +132,12 @@ def counts_as_assertion(name: str, call: ast.Call) -> bool:
         one.arg == "check" and isinstance(one.value, ast.Constant) and one.value.value is True
         for one in call.keywords
     )
+
+
+def fails_by_name(name: str) -> bool:
+    """Whether a call of this name is an assertion wherever it stands, as those of unittest and numpy are."""
+    last = name.rpartition(".")[2]
+    return _UNITTEST.match(last) is not None or last.startswith("assert_")
 
 
 def _is_text(item: ast.stmt) -> bool:

@@ -172,7 +172,9 @@ def test_no_row_stands_above_its_evidence(data: st.DataObject, capability: objec
         for need in capability.needs
         if (need.signals and not shown & set(need.signals)) or counted & set(need.without)
     ]
-    assert list(row.missing) == lacking
+    ids = {need.id for need in lacking}
+    assert list(row.missing) == [need for need in lacking if need.of not in ids]
+    assert all(need.of in {one.id for one in row.missing} for need in lacking if need not in row.missing)
     assert (row.status == IMPLEMENTED) == (not lacking)
     if not shown:
         assert row.status in (MISSING, IMPLEMENTED) and (row.status == MISSING or not lacking)

@@ -41,7 +41,8 @@ def test_a_metric_that_some_trial_or_every_run_has_is_taken() -> None:
         ("parse_rate", "eval.tasks=[lm],[parse]"),
         ("tokens_per_second", "eval.tasks=[lm]"),
     ):
-        prepare(("experiment=tiny", "seed=1,2", tasks), metric=metric, **DEFAULTS)  # type: ignore[arg-type]
+        asked, _ = prepare(("experiment=tiny", "seed=1,2", tasks), metric=metric, **DEFAULTS)  # type: ignore[arg-type]
+        assert asked.metric == metric
 
 
 @pytest.mark.parametrize(

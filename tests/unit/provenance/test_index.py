@@ -112,10 +112,12 @@ def test_who_only_looks_keeps_nobody_from_working(home: Home) -> None:
 
     watcher = threading.Thread(target=look)
     watcher.start()
+    taken = 0
     try:
         for _ in range(200):
-            with directory.locked():
-                pass
+            with directory.locked():  # raises where a look would hold the lock
+                taken += 1
     finally:
         done.set()
         watcher.join()
+    assert taken == 200

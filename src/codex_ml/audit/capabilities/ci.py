@@ -61,6 +61,7 @@ CAPABILITY = Capability(
             "green says nothing",
             "assert what each test claims",
             without=("empty-test",),
+            of="tests",
         ),
         Need(
             "optional packages",
@@ -69,6 +70,7 @@ CAPABILITY = Capability(
             "the gate fails where a package is absent",
             "mark such tests with importorskip or a marker",
             without=("unmarked-optional-test",),
+            of="tests",
         ),
     ),
 )

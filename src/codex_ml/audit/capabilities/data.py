@@ -25,6 +25,16 @@ CAPABILITY = Capability(
             bases=("Dataset", "IterableDataset", "LightningDataModule"),
             methods=(("__len__", "__getitem__"),),
             functions=("load_data", "load_jsonl", "read_jsonl", "iter_jsonl", "get_batch"),
+            outside=(
+                "MutableMapping",
+                "Mapping",
+                "dict",
+                "OrderedDict",
+                "UserDict",
+                "list",
+                "Module",
+                "Cache",
+            ),
             promises=("load_dataset", "prepare_data", "make_loader"),
         ),
         Signal(

@@ -39,6 +39,7 @@ CAPABILITY = Capability(
             "set ENTRYPOINT to the command line of the project",
             4,
             without=("container-entrypoint",),
+            of="image",
         ),
         Need(
             "health",
@@ -47,6 +48,7 @@ CAPABILITY = Capability(
             "a dead service goes on receiving work",
             "add HEALTHCHECK",
             without=("container-health",),
+            of="image",
         ),
         Need(
             "user",
@@ -56,6 +58,7 @@ CAPABILITY = Capability(
             "add a USER without rights",
             4,
             without=("container-root",),
+            of="image",
         ),
         Need(
             "serve",

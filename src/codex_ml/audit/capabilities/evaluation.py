@@ -12,17 +12,23 @@ CAPABILITY = Capability(
         Signal(
             "eval.use",
             calls=(
-                *("*.evaluate", "trainer.validate", "trainer.test", "*.eval", "lm_eval.simple_evaluate"),
+                *("*.evaluate", "trainer.validate", "trainer.test", "lm_eval.simple_evaluate"),
                 "evaluate.load",
             ),
             functions=("validation_step", "test_step", "evaluate", "estimate_loss"),
         ),
+        # Counts as use where gradients are off in the same function (see `Index.evidence`).
+        Signal("eval.mode", calls=("*.eval",)),
         Signal("eval.nograd", calls=("torch.no_grad", "torch.inference_mode", "no_grad", "inference_mode")),
         Signal(
             "eval.metric",
             calls=(
                 *("sklearn.metrics.*", "evaluate.load", "torchmetrics.*", "*.accuracy_score", "sacrebleu.*"),
-                *("rouge_score.*", "numpy.mean", "math.exp", "torch.exp", "cross_entropy", "f1_score"),
+                *("rouge_score.*", "cross_entropy", "f1_score"),
+            ),
+            arguments=tuple(
+                (name, r"(?i)loss|nll|correct|acc|score|ce\b")
+                for name in ("numpy.mean", "math.exp", "torch.exp", "numpy.exp")
             ),
             functions=("compute_metrics", "perplexity", "accuracy", "exact_match", "pass_at_k"),
             names=("compute_metrics",),

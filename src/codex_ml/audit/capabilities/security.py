@@ -60,7 +60,16 @@ CAPABILITY = Capability(
             "a checkpoint from elsewhere takes over the machine",
             "load with weights_only=True or safetensors",
             5,
-            without=("unsafe-load", "unsafe-yaml", "trust-remote-code", "dynamic-code"),
+            without=("unsafe-load", "unsafe-yaml"),
+        ),
+        Need(
+            "code",
+            (),
+            "code that comes from elsewhere is run (a model's own, or text as code)",
+            "whoever writes that text runs code here",
+            "pin and review a copy, and parse instead of evaluating",
+            4,
+            without=("trust-remote-code", "dynamic-code"),
         ),
         Need(
             "shell",

@@ -28,6 +28,7 @@ CAPABILITY = Capability(
                     "clearml.Task.init",
                 ),
                 *("EventFileWriter", "mlflow.tracking.MlflowClient"),
+                *("wandb.log", "mlflow.log_metric", "mlflow.log_metrics"),
             ),
             keywords=(("TrainingArguments", "report_to"),),
         ),

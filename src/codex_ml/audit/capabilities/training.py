@@ -16,6 +16,7 @@ CAPABILITY = Capability(
                 *("autograd.grad", "*.training_step", "SFTTrainer().train", "*Trainer().train"),
             ),
             functions=("training_step", "train_step", "train_one_epoch"),
+            outside=("Function",),  # an operator's own gradient
             promises=("train", "fit", "train_model", "run_training", "pretrain", "run_pipeline"),
         ),
         Signal(
@@ -25,7 +26,7 @@ CAPABILITY = Capability(
                 ("*", "resume_from"),
             ),
             calls=("*optim*.load_state_dict", "*Optim*().load_state_dict", "torch.optim.*().load_state_dict"),
-            functions=("resume", "resume_from", "load_optimizer", "restore"),
+            functions=("resume_from", "resume_from_checkpoint", "load_optimizer"),
         ),
         Signal(
             "train.accumulate",
@@ -39,11 +40,15 @@ CAPABILITY = Capability(
                 *("grad_accum_steps", "accumulation", "accumulate"),
             ),
             keys=("gradient_accumulation_steps", "accumulate_grad_batches"),
+            calls=("HfArgumentParser",),  # its options hold those of the arguments of training
         ),
         Signal(
             "train.clip",
             calls=("clip_grad_norm_", "clip_grad_value_", "clip_gradients", "clip_grads_with_norm_"),
             names=("max_grad_norm", "gradient_clip_val", "grad_clip", "clip_norm"),
+            # The trainer of transformers clips at 1.0 unless told otherwise.
+            bases=("transformers.Trainer", "transformers.Seq2SeqTrainer", "trl.SFTTrainer"),
+            keywords=(("TrainingArguments$", "output_dir"), (r"(SFT|DPO|GRPO)Config$", "output_dir")),
         ),
     ),
     needs=(

@@ -8,7 +8,7 @@ from typing import Any
 from codex_ml.audit.audit import Audit
 from codex_ml.audit.patches.calls import change_calls, last_name, with_keyword
 from codex_ml.audit.patching import Edit, lines_of, rewritten
-from codex_ml.audit.source import parse
+from codex_ml.audit.walk import parse
 
 _SEED = "0"
 

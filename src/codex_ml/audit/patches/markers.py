@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from codex_ml.audit.audit import Audit
 from codex_ml.audit.patches.tracker import first_import
 from codex_ml.audit.patching import Edit, rewritten
-from codex_ml.audit.source import parse
+from codex_ml.audit.walk import parse
 
 
 def make(audit: Audit) -> Iterator[Edit]:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from codex_ml.audit.audit import Audit
 from codex_ml.audit.patching import Edit, rewritten
-from codex_ml.audit.source import Source, dotted, parse
+from codex_ml.audit.source import Source, dotted
+from codex_ml.audit.walk import parse
 
 
 def make(audit: Audit) -> Iterator[Edit]:

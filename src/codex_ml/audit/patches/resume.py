@@ -9,7 +9,8 @@ from typing import Any
 from codex_ml.audit.audit import Audit
 from codex_ml.audit.patches.calls import change_calls, last_name, with_keyword
 from codex_ml.audit.patching import Edit, rewritten
-from codex_ml.audit.source import Source, parse
+from codex_ml.audit.source import Source
+from codex_ml.audit.walk import parse
 
 _ARGUMENT = "resume_from_checkpoint"
 

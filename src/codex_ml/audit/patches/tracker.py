@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from codex_ml.audit.audit import Audit
 from codex_ml.audit.patching import Edit, lines_of, rewritten
-from codex_ml.audit.source import Source, parse
+from codex_ml.audit.source import Source
+from codex_ml.audit.walk import parse
 
 STORE = "sqlite:///mlflow.db"
 VARIABLE = "CODEX_MLFLOW_URI"

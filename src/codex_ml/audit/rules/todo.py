@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from codex_ml.audit.index import Index
+from codex_ml.audit.masking import excerpt
 from codex_ml.audit.model import Finding
 from codex_ml.audit.rule import Rule
 from codex_ml.audit.source import Source
@@ -32,7 +33,7 @@ def _tree(index: Index, found: Sequence[Finding]) -> Iterable[Finding]:
 
 
 def _said(text: str) -> str:
-    return " ".join(text.split())[:80]
+    return excerpt(text, 80)
 
 
 RULE = Rule(

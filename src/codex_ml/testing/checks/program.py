@@ -45,8 +45,8 @@ def a_rule_looks_at_code_and_leaves_the_repository_alone(rule: Any, directory: P
     from codex_ml.audit.index import Index
     from codex_ml.audit.model import SEVERITIES, Finding
     from codex_ml.audit.project import read_project
-    from codex_ml.audit.source import parse
     from codex_ml.audit.tree import read_tree
+    from codex_ml.audit.walk import parse
 
     root = directory / "repository"
     root.mkdir()
