@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from codex_ml.audit.capabilities import CAPABILITIES
-from codex_ml.audit.capability import TESTED, Need, Row, judge
+from codex_ml.audit.capability import TESTED, Capability, Need, Row, judge
 from codex_ml.audit.checklist import ITEMS, Item
 from codex_ml.audit.facts import analyse
 from codex_ml.audit.index import Index
 from codex_ml.audit.model import Evidence, Finding, Suppression, severity_rank
 from codex_ml.audit.project import project_name, read_project
 from codex_ml.audit.rule import Rule, all_rules
+from codex_ml.audit.suppressing import Comment, written_beside
 from codex_ml.audit.tree import Tree, Unread, read_tree
 
 #: A finding of this confidence or less is told, and spoils no row.
@@ -68,11 +69,24 @@ def audit(root: Path, *, workers: int | None = None) -> Audit:
     blind = sum(one.path.partition("#")[0].endswith(_PYTHON) for one in index.unread)
     rows = []
     for capability in CAPABILITIES:
-        first = [place for name in capability.needs[0].signals for place in evidence.get(name, ())]
-        own = {**evidence, TESTED: index.reached(first)}
+        own = _densest(capability, evidence)
+        first = [place for name in capability.needs[0].signals for place in own.get(name, ())]
+        own = {**evidence, **own, TESTED: index.reached(first)}
         rows.append(judge(capability, own, counted=counted, blind=blind))
     checklist = tuple(_checked(item, evidence, counted) for item in ITEMS)
     return Audit(index, tuple(rows), checklist, findings, suppressed, rules)
+
+
+def _densest(capability: Capability, evidence: Mapping[str, list[Evidence]]) -> dict[str, list[Evidence]]:
+    """The evidence of its needs, that of the files first which show most of them."""
+    names = {name for need in capability.needs for name in need.signals}
+    own = {name: evidence[name] for name in sorted(names) if name in evidence}
+    shown = Counter(path for places in own.values() for path in {place.path for place in places})
+    return {
+        # A key of a dictionary says least.
+        name: sorted(places, key=lambda place: (place.note.startswith("'"), -shown[place.path], place))
+        for name, places in own.items()
+    }
 
 
 def _settled(index: Index, rules: Sequence[Rule]) -> tuple[tuple[Finding, ...], tuple[Suppression, ...]]:
@@ -84,11 +98,12 @@ def _settled(index: Index, rules: Sequence[Rule]) -> tuple[tuple[Finding, ...], 
     for rule in rules:
         own = by_rule.get(rule.id, [])
         found.extend(own if rule.tree is None else rule.tree(index, own))
-    suppressed = {facts.path: facts.suppressed for facts in index.facts if facts.suppressed}
+    suppressed = {place: comment for facts in index.facts for place, comment in facts.suppressed.items()}
+    suppressed |= written_beside(index.project)
     kept: list[Finding] = []
     aside: list[Suppression] = []
     for one in sorted(set(found), key=_order):
-        reason = _suppression(one, suppressed.get(one.evidence.path.partition("#")[0], {}))
+        reason = _suppression(one, suppressed)
         if reason:
             aside.append(Suppression(one, reason))
         else:
@@ -101,12 +116,15 @@ def _order(one: Finding) -> tuple[int, str, Evidence, str]:
     return -severity_rank(one.severity), one.rule, one.evidence, one.message
 
 
-def _suppression(one: Finding, comments: dict[int, tuple[str, str]]) -> str:
-    """The reason given on its line or the one above; none without a reason."""
-    for line in (one.evidence.line, one.evidence.line - 1):
-        rules, reason = comments.get(line, ("", ""))
-        if one.rule in {name.strip() for name in rules.split(",")} and reason:
-            return reason
+def _suppression(one: Finding, comments: Mapping[Evidence, Comment]) -> str:
+    """The reason given on its line, or on the line above that is nothing but a comment; none without one."""
+    place = replace(one.evidence, symbol="", note="")
+    for at in (place, replace(place, line=place.line - 1)):
+        comment = comments.get(at)
+        if comment is None or (at is not place and not comment.alone):
+            continue
+        if one.rule in comment.rules and comment.reason:
+            return comment.reason
     return ""
 
 
@@ -117,5 +135,5 @@ def _checked(item: Item, evidence: dict[str, list[Evidence]], counted: Counter[s
         places = [place for name in need.signals for place in evidence.get(name, ())]
         if not places or any(counted[rule] for rule in need.without):
             needed.append(need)
-        shown.extend(places[:2])
+        shown.extend(sorted(places, key=lambda place: (place.note.startswith("'"), place))[:2])
     return Checked(item, shown, tuple(needed))

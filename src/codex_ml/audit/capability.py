@@ -94,8 +94,7 @@ def _status(
     if first.id not in shown:
         if any(evidence.get(f"stub:{name}") for name in first.signals):
             return STUBBED
-        others = [need for need in capability.needs[1:] if need.id in shown and need.signals]
-        return PARTIAL if len(others) * 2 > len(capability.needs) else MISSING
+        return MISSING
     return PARTIAL if missing else IMPLEMENTED
 
 

@@ -112,7 +112,7 @@ ITEMS = (
                     "git_tag",
                     "capture_code",
                 ),
-                keys=("commit", "git_commit", "git_sha", "code_sha256"),
+                made=("commit", "git_commit", "git_sha", "code_sha256"),
             ),
         ),
         needs=(

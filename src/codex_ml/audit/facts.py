@@ -16,6 +16,7 @@ from codex_ml.audit.rule import Rule, all_rules
 from codex_ml.audit.signals import Matcher, matcher
 from codex_ml.audit.source import Source
 from codex_ml.audit.stubs import is_interface
+from codex_ml.audit.suppressing import Comment, comments_in
 from codex_ml.audit.testing import TestFact, fails_by_name, test_facts
 from codex_ml.audit.tree import File, Unread
 
@@ -28,7 +29,6 @@ _ASKS = frozenset(
 #: Where helpers of tests stand: code elsewhere raises for its users, not to fail a test.
 _TESTING = re.compile(r"(^|[/_])(tests?|testing|conftest)([/_.]|$)", re.IGNORECASE)
 _PAGES = re.compile(r"README\.md|[\"']docs[\"'/]|\.md[\"']")
-_SUPPRESS = re.compile(r"codex-audit:\s*ignore\[([\w,\s-]+)\]\s*(.*)")
 
 
 @dataclass
@@ -37,8 +37,8 @@ class FileFacts:
 
     *classes*: name -> (bases, methods). *calls*: function -> the last names that it calls; ``""`` is the
     module. *required*: package -> line, for what is imported with the module and must be there; *guarded*:
-    packages whose absence is asked for or caught. *interfaces*: methods that protocols and abstract classes
-    declare.
+    packages whose absence is asked for or caught. *interfaces*: the methods of each protocol and
+    abstract class.
     """
 
     path: str
@@ -52,10 +52,10 @@ class FileFacts:
     calls: dict[str, set[str]] = field(default_factory=dict)
     classes: dict[str, tuple[tuple[str, ...], frozenset[str]]] = field(default_factory=dict)
     asserting: set[str] = field(default_factory=set)
-    suppressed: dict[int, tuple[str, str]] = field(default_factory=dict)
+    suppressed: dict[Evidence, Comment] = field(default_factory=dict)
     required: dict[str, int] = field(default_factory=dict)
     guarded: set[str] = field(default_factory=set)
-    interfaces: set[str] = field(default_factory=set)
+    interfaces: list[frozenset[str]] = field(default_factory=list)
 
 
 def analyse(files: Sequence[File], *, workers: int) -> tuple[list[FileFacts], list[Unread]]:
@@ -115,9 +115,9 @@ def facts_of(source: Source, rules: Sequence[Rule] | None = None) -> FileFacts:
             )
             kept.classes[node.name] = (definition.bases, methods)
             if is_interface(node):
-                kept.interfaces |= methods
+                kept.interfaces.append(methods)
     kept.asserting = _helpers(source)
-    kept.suppressed = _suppressions(source)
+    kept.suppressed = comments_in(source)
     if source.is_test and (match := _PAGES.search(source.text)):
         line = source.text.count("\n", 0, match.start()) + 1
         kept.signals["docs.names"] = [Evidence(source.path, line, "", match[0])]
@@ -130,16 +130,6 @@ def _helpers(source: Source) -> set[str]:
     if _TESTING.search(source.path):
         found |= source.raising
     return {name.rpartition(".")[2] for name in found if name}
-
-
-def _suppressions(source: Source) -> dict[int, tuple[str, str]]:
-    if "codex-audit:" not in source.text:
-        return {}
-    found = {}
-    for line, text in source.comments:
-        if match := _SUPPRESS.search(text):
-            found[line] = (match[1], match[2].strip())
-    return found
 
 
 @cache

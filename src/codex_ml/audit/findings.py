@@ -6,16 +6,11 @@ from collections import defaultdict
 from typing import Any
 
 from codex_ml.audit.audit import Audit
+from codex_ml.audit.capability import Row
 from codex_ml.audit.model import MISSING, PARTIAL, Finding, severity_rank
 
 #: So many places of one rule are told by name; the rest by their number.
 _PLACES = 12
-_PRUNED = {
-    "tokenization": "complexity",
-    "deployment": "no owner",
-    "security": "risk",
-    "tracking": "complexity",
-}
 
 
 def high_signal(audit: Audit) -> list[dict[str, Any]]:
@@ -46,7 +41,7 @@ def _entry(rule: str, ones: list[Finding], why: str) -> dict[str, Any]:
         "severity": severity_rank(worst.severity) + 1,
         "severity_name": worst.severity,
         "confidence": max(one.confidence for one in ones),
-        "keys": sorted({one.key() for one in ones}),
+        "keys": sorted(one.key() for one in ones),  # as often as they stand
     }
 
 
@@ -61,9 +56,19 @@ def deferred(audit: Audit) -> list[dict[str, Any]]:
             found.append(
                 {
                     "item": row.capability.name,
-                    "rationale": _PRUNED.get(row.capability.id, "complexity"),
+                    "rationale": _rationale(row),
                     "risk": (row.missing[0] if row.missing else first).risk,
                     "plan": [need.plan for need in row.missing[:3]],
+                    "review_date_utc": None,
                 }
             )
     return found
+
+
+def _rationale(row: Row) -> str:
+    """Why it is for later: much is missing, what is missing is dangerous, or nobody has begun."""
+    if row.status == MISSING and not any(row.shown.values()):
+        return "no owner: nothing of it is there"
+    if row.severity >= 5:
+        return f"risk: without '{row.missing[0].id}' the rest does not stand"
+    return f"complexity: {len(row.missing)} of {len(row.capability.needs)} pieces are missing"

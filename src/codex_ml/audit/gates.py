@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +22,9 @@ from codex_ml.core.redact import redact_text
 from codex_ml.errors import UsageError
 
 _TAIL = 20_000
+_COUNT = re.compile(r"(\d+) (passed|failed|skipped|errors?)\b")
+_CLOSING = re.compile(r"\d+ (passed|failed|skipped|errors?)\b.* in \d")
+_TOTAL = re.compile(r"^TOTAL\s.*\s(\d+(?:\.\d+)?)%", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,7 @@ def known_gates(index: Index) -> list[Gate]:
     found = []
     if any(True for _ in index.tests()):
         found.append(
-            Gate((sys.executable, "-m", "pytest", "-q"), "unit and integration tests", "model, data")
+            Gate((sys.executable, "-m", "pytest", "-q"), "unit and integration tests", _covered(index))
         )
     lint = {place.note for place in index.evidence.get("config.lint", ())}
     if any("ruff" in note for note in lint):
@@ -74,6 +79,13 @@ def known_gates(index: Index) -> list[Gate]:
             Gate(("pre-commit", "run", "--all-files"), "hooks, secrets among them", "infrastructure")
         )
     return found
+
+
+def _covered(index: Index) -> str:
+    """The sides of the ML Test Score (Breck et al., 2017) that the tests reach."""
+    sides = (("data", "data.use"), ("model", "model.use"))
+    reached = [name for name, signal in sides if index.reached(index.evidence.get(signal, ()))]
+    return ", ".join(reached) or "infrastructure"
 
 
 def given_gates(commands: Sequence[str]) -> list[Gate]:
@@ -98,7 +110,10 @@ def given_gates(commands: Sequence[str]) -> list[Gate]:
 def run_gates(root: Path, gates: Sequence[Gate], *, seconds: float) -> Iterator[Outcome]:
     """Run one after the other in *root*, each for at most *seconds*; what is not installed is skipped."""
     for gate in gates:
-        if shutil.which(gate.command[0]) is None:
+        if (
+            shutil.which(root.absolute() / gate.command[0] if "/" in gate.command[0] else gate.command[0])
+            is None
+        ):
             yield Outcome(gate, "skipped", None, 0.0, f"{gate.command[0]} is not installed")
             continue
         yield _run(root, gate, seconds)
@@ -124,6 +139,8 @@ def _run(root: Path, gate: Gate, seconds: float) -> Outcome:
             _end(process)
         size = output.seek(0, os.SEEK_END)
         output.seek(max(0, size - _TAIL))
+        if size > _TAIL:
+            output.readline()  # half a line may hold half a secret, which is not known as one
         text = output.read().decode("utf-8", "replace")
     return Outcome(gate, outcome, code, time.monotonic() - began, redact_text(text))
 
@@ -143,11 +160,30 @@ def gates_report(outcomes: Sequence[Outcome], error_blocks: Sequence[str], tests
         "run": True,
         "commands": [one.as_dict() for one in outcomes],
         "known": [one.gate.line() for one in outcomes],
+        "coverage_percent": _coverage(outcomes),
         "tests_summary": {
             "total": tests,
+            **_counted(outcomes),
+            "duration_seconds": round(sum(one.seconds for one in outcomes), 1),
             "gates_passed": sum(one.outcome == "passed" for one in outcomes),
             "gates_failed": sum(one.outcome in ("failed", "timed out") for one in outcomes),
             "gates_skipped": sum(one.outcome == "skipped" for one in outcomes),
         },
         "error_blocks": list(error_blocks),
     }
+
+
+def _counted(outcomes: Sequence[Outcome]) -> dict[str, int | None]:
+    """Tests passed, failed and skipped by the closing lines of pytest; None where there is no such line."""
+    found: Counter[str] = Counter()
+    for one in outcomes:
+        closing = [line for line in one.output.splitlines() if _CLOSING.search(line)]
+        for count, word in _COUNT.findall(closing[-1]) if closing else ():
+            found["failed" if word.startswith("error") else word] += int(count)
+    return {name: found[name] if found else None for name in ("passed", "failed", "skipped")}
+
+
+def _coverage(outcomes: Sequence[Outcome]) -> float | None:
+    """The percentage of a coverage table's last line."""
+    found = [match[1] for one in outcomes for match in _TOTAL.finditer(one.output)]
+    return float(found[-1]) if found else None

@@ -13,8 +13,10 @@ from pathlib import Path, PurePosixPath
 
 from codex_ml.audit.facts import FileFacts
 from codex_ml.audit.model import Evidence
+from codex_ml.audit.programs import modules_of, programs
 from codex_ml.audit.project import Project
 from codex_ml.audit.project_signals import project_signals
+from codex_ml.audit.signals import parted
 from codex_ml.audit.testing import TestFact
 from codex_ml.audit.tree import Tree, Unread
 
@@ -71,6 +73,7 @@ class Index:
                     found[name].extend(places)
         for name, places in project_signals(self.project).items():
             found[name].extend(places)
+        self._link(found)
         without = {(one.path, one.symbol) for one in found.get("eval.nograd", ())}
         modes = [one for one in found.get("eval.mode", ()) if (one.path, one.symbol) in without]
         found["eval.use"] = sorted([*found.get("eval.use", ()), *modes])
@@ -79,10 +82,32 @@ class Index:
         ]
         found["ci.optional_marked"] = found.get("ci.optional", []) or found["ci.tests"]
         found["test.cli"] = self._tests_calling("cli.tests")
-        found["test.seed"] = self._tests_calling("repro.seed", minimum=2)
+        found["test.seed"] = [
+            _tested(one, test)
+            for one, test in self.tests()
+            if test.repeats and test.asserts and not test.skipped
+        ]
         found["test.data"] = self.reached([*found.get("data.order", ()), *found.get("data.digest", ())])
         found["docs.read_by_tests"] = self._tests_of_pages()
         return dict(found)
+
+    def _link(self, found: dict[str, list[Evidence]]) -> None:
+        """Of signals that want a link, keep what is in one program with one of those."""
+        for key in [key for key in found if "@" in key]:
+            name, links, _ = parted(key)
+            anchors = {self._programs.get(place.path) for link in links for place in found.get(link, ())}
+            kept = found.pop(key)
+            found[name] += [one for one in kept if not links or self._programs.get(one.path) in anchors]
+        for places in found.values():
+            places.sort()
+
+    def joined(self, one: str, other: str) -> bool:
+        """Whether two files are one program (see `programs`)."""
+        return one == other or self._programs.get(one, -1) == self._programs.get(other, -2)
+
+    @cached_property
+    def _programs(self) -> dict[str, int]:
+        return programs({one.path: one.imports for one in self.facts if self.counts(one)})
 
     def counts(self, one: FileFacts) -> bool:
         """Whether a file shows what the project does: no test, and of the package where there is one."""
@@ -97,7 +122,8 @@ class Index:
         """Whether the repository installs something; examples and benchmarks are beside it then."""
         section = self.project.pyproject
         declared = bool(section.get("project") or section.get("tool", {}).get("poetry"))
-        return declared or any(True for _ in self.tree.named("setup.py"))
+        at_root = declared and "/" not in self.project.pyproject_path
+        return at_root or any("/" not in file.path for file in self.tree.named("setup.py"))
 
     def tests(self) -> Iterator[tuple[FileFacts, TestFact]]:
         for one in self.facts:
@@ -112,6 +138,8 @@ class Index:
         ways = self._ways({way for place in places if (way := way_to(place.symbol))})
         names = {name for way in ways if len(way) == 1 for name in way}
         pairs = [way for way in ways if len(way) > 1]
+        # A name that says nothing says enough where the test imports the module it stands in.
+        plain = {place.symbol for place in places if place.symbol in _GENERIC}
         within = any(place.symbol for place in places)
         modules = {module for place in places for module in modules_of(place.path)}
         found: list[tuple[int, Evidence]] = []
@@ -121,6 +149,7 @@ class Index:
             near = not modules.isdisjoint(one.imports)
             for test in one.tests:
                 called = not names.isdisjoint(test.calls) or any(pair <= test.calls for pair in pairs)
+                called = called or (near and not plain.isdisjoint(test.calls))
                 if test.asserts and not test.skipped and (called or (near and not within)):
                     found.append((2 - near - called, _tested(one, test)))
                     break
@@ -202,10 +231,10 @@ class Index:
         """Names of functions of the repository that can fail a test."""
         return {name for one in self.facts for name in one.asserting}
 
-    def _tests_calling(self, signal: str, *, minimum: int = 1) -> list[Evidence]:
+    def _tests_calling(self, signal: str) -> list[Evidence]:
         found = []
         for one in self.facts:
-            if one.is_test and len(one.signals.get(signal, ())) >= minimum:
+            if one.is_test and one.signals.get(signal):
                 found += [_tested(one, test) for test in one.tests if test.asserts][:1]
         return found
 
@@ -237,10 +266,3 @@ def way_to(symbol: str) -> frozenset[str]:
     if name in _GENERIC:
         return frozenset({holder, name}) if holder else frozenset()
     return frozenset({name}) if name else frozenset()
-
-
-def modules_of(path: str) -> set[str]:
-    """The dotted names that a file may be imported by, from the longest to its own."""
-    pure = PurePosixPath(path.partition("#")[0])
-    parts = [*pure.parts[:-1], pure.stem] if pure.stem != "__init__" else list(pure.parts[:-1])
-    return {".".join(parts[start:]) for start in range(len(parts)) if parts[start:]} - {""}

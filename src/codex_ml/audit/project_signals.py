@@ -12,8 +12,9 @@ from codex_ml.audit.project import Project
 from codex_ml.audit.tree import File
 
 _TESTS_RUN = re.compile(r"\b(pytest|unittest|nox|tox|make test|hatch test)\b")
+_INSTALLS = re.compile(r"\b(install|add|requires?|name|uses)\b\s*:?")
 _COMMAND = re.compile(
-    r"^\s*(\$\s*)?(pip|python3?|make|uv|conda|git clone|docker|torchrun|accelerate|[\w-]+ --?\w)",
+    r"^[ \t]*(\$[ \t]*)?(pip|python3?|make|uv|conda|git clone|docker|torchrun|accelerate|[\w-]+ --?\w)",
     re.MULTILINE,
 )
 _FENCE = re.compile(r"^```[\w ]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -48,8 +49,9 @@ def _gates(project: Project) -> Signals:
         )
         if ci:
             for number, line in project.lines(file, _TESTS_RUN.pattern):
-                yield "config.gate", file.path, number, excerpt(line, 60)
-                break
+                if _runs_tests(file, line):
+                    yield "config.gate", file.path, number, excerpt(line, 60)
+                    break
     tools = project.pyproject.get("tool", {})
     for name in ("ruff", "flake8", "mypy", "pylint", "pyright", "black"):
         if name in tools:
@@ -64,9 +66,19 @@ def _gates(project: Project) -> Signals:
             yield "config.coverage", file.path, number, excerpt(line, 60)
 
 
+def _runs_tests(file: File, line: str) -> bool:
+    """Whether a line runs tests: no comment, no installation; in Python a word of a command."""
+    code = line.partition("#")[0]
+    if file.suffix == ".py":
+        return re.search(r"[\"'](-m )?(pytest|unittest)\b|\.run\(.*pytest", code) is not None
+    return _TESTS_RUN.search(code) is not None and not _INSTALLS.search(code)
+
+
 def _locks(project: Project) -> Signals:
     for file in project.locks():
         text = project.text(file)
+        if not text.strip():
+            continue  # it locks nothing
         yield "config.lock", file.path, 1, "lock"
         if "--hash=sha256" in text or 'hash = "sha256' in text or '"sha256:' in text:
             yield "config.lock_hashed", file.path, 1, "lock with hashes"

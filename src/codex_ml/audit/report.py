@@ -15,11 +15,11 @@ from codex_ml.audit.audit import Audit, Checked
 from codex_ml.audit.capability import Row
 from codex_ml.audit.errors_recorded import recorded_errors
 from codex_ml.audit.findings import deferred, high_signal
+from codex_ml.audit.ground import environment, integrity
 from codex_ml.audit.masking import leaks, mask_all, masked
 from codex_ml.audit.model import SEVERITIES, Evidence, severity_rank
 from codex_ml.audit.repo_map import repo_map
 from codex_ml.audit.tree import day
-from codex_ml.core.digest import digest_json
 from codex_ml.errors import UsageError
 
 VERSION = "1.2"
@@ -44,18 +44,22 @@ def report_of(
         "repo_map": repo_map(audit),
         "capabilities": [_row(row) for row in audit.rows],
         "findings": high_signal(audit),
-        "tests_gates": dict(gates) if gates else _no_gates(audit),
+        "tests_gates": _summary(audit, gates),
         "repro": {"core_controls": [one.item.name for one in audit.checklist], "registry": _registry(audit)},
         "deferred": deferred(audit),
         "errors": recorded_errors(audit),
-        "audit_integrity": _integrity(audit),
+        "audit_integrity": integrity(audit),
     }
     found = {
         "metadata": {
             "title": f"\U0001f4cd{audit.tree.name}: Status Update ({(day_ := report_date(audit, date))})",
             "repository": audit.tree.name,
             "date": day_,
+            "timestamp_utc": f"{day_}T00:00Z",
             "report_version": VERSION,
+            "template_version": VERSION,
+            "environment": environment(audit),
+            "previous_report_path": None,
             "generator": f"codex-ml {__version__}",
             "git_context": None
             if git is None
@@ -64,10 +68,25 @@ def report_of(
         "snapshot": snapshot,
         "security": {**_security(audit), "patches_withheld": withheld},
         "questions": _questions(audit, day_),
+        "automation": [f"codex-ml audit . --apply {patch['id']}" for patch in patches],
+        "decisions": _decisions(audit),
     }
     named = {one["id"] for one in withheld}
-    shown = [dict(patch) for patch in patches if patch["id"] not in named]
-    return {**mask_all(found), "delta": None, "patches": shown}
+    sure = {
+        rule: max(one.confidence for one in audit.findings if one.rule == rule) for rule in _rules_of(audit)
+    }
+    shown = [{**one, "confidence": sure.get(one["rule"], 3)} for one in patches if one["id"] not in named]
+    masked_ = mask_all(found)
+    masked_["security"]["redactions_count"] = _redactions(masked_) - _redactions(found) + len(withheld)
+    return {**masked_, "delta": None, "patches": shown}
+
+
+def _rules_of(audit: Audit) -> set[str]:
+    return {one.rule for one in audit.findings}
+
+
+def _redactions(report: Mapping[str, Any]) -> int:
+    return json.dumps(report).count("[redacted")
 
 
 def report_date(audit: Audit, given: str | None) -> str:
@@ -187,20 +206,15 @@ def _questions(audit: Audit, asked: str) -> list[dict[str, Any]]:
             "id": f"Q-{one.item.id}",
             "category": one.item.name,
             "priority": "P1" if len(one.needed) > 1 else "P2",
-            "asked": asked,
+            "owner": None,
+            "asked_utc": asked,
             "status": "open",
             "question": one.item.question,
+            "answer": None,
         }
         for one in audit.checklist
         if one.needed
     ]
-
-
-def _no_gates(audit: Audit) -> dict[str, Any]:
-    """What could be run, and that it was not: an audit runs nothing unless it is told to."""
-    commands = [place.note for place in audit.index.evidence.get("config.gate", ())]
-    total = sum(1 for _ in audit.index.tests())
-    return {"run": False, "commands": [], "known": commands[:8], "tests_summary": {"total": total}}
 
 
 def _security(audit: Audit) -> dict[str, Any]:
@@ -213,20 +227,41 @@ def _security(audit: Audit) -> dict[str, Any]:
     }
 
 
-def _integrity(audit: Audit) -> dict[str, Any]:
-    """What was read, with a digest of its listing: two reports can be told to be of one tree."""
-    ground = [[file.path, file.size] for file in audit.tree.files]
+def _decisions(audit: Audit) -> list[dict[str, Any]]:
+    """What the code itself decided: findings that it set aside, with their reasons."""
+    return [
+        {
+            "title": f"{one.finding.rule} set aside at {one.finding.evidence.where()}",
+            "context": one.finding.message,
+            "options": [one.finding.action, "set it aside with a reason"],
+            "chosen": one.reason,
+            "owner": None,
+            "date_utc": None,
+        }
+        for one in audit.suppressed
+    ]
+
+
+def _summary(audit: Audit, gates: Mapping[str, Any] | None) -> dict[str, Any]:
+    """``tests_gates``: what ran; without gates what could be run, and that nothing was."""
+    known = [place.note for place in audit.index.evidence.get("config.gate", ())]
+    total = sum(1 for _ in audit.index.tests())
+    not_run = dict.fromkeys(("passed", "failed", "skipped", "duration_seconds"))
+    floors = [place.note for place in audit.index.evidence.get("config.coverage", ())]
+    nothing: dict[str, Any] = {"run": False, "commands": [], "known": known[:8], "error_blocks": []}
+    found = dict(gates) if gates is not None else nothing
     return {
-        "files": len(audit.tree.files),
-        "lines_of_code": audit.index.lines,
-        "listing_sha256": digest_json(ground),
-        "rules": [rule.id for rule in audit.rules],
-        "unread": [{"path": one.path, "reason": one.reason} for one in audit.index.unread],
-        "suppressed": [
-            {"rule": one.finding.rule, "where": one.finding.evidence.where(), "reason": one.reason}
-            for one in audit.suppressed
-        ],
+        **found,
+        "tests_summary": {"total": total, **not_run, **found.get("tests_summary", {})},
+        "coverage_percent": found.get("coverage_percent"),
+        "coverage_threshold": _number(floors[0]) if floors else None,
+        "coverage_by_module": {},
     }
+
+
+def _number(text: str) -> float | None:
+    match = re.search(r"\d+(\.\d+)?", text)
+    return float(match[0]) if match else None
 
 
 def worst(report: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
@@ -28,10 +29,11 @@ def render_sarif(audit: Audit, report: Mapping[str, Any]) -> dict[str, Any]:
         }
         for rule in audit.rules
     ]
-    results = [_result(one) for one in audit.findings]
+    seen: Counter[str] = Counter()
+    results = [_result(one, seen) for one in audit.findings]
     for one in audit.suppressed:
         reason = [{"kind": "inSource", "justification": one.reason}]
-        results.append({**_result(one.finding), "suppressions": reason})
+        results.append({**_result(one.finding, seen), "suppressions": reason})
     driver = {
         "name": "codex-ml audit",
         "version": report["metadata"]["generator"].split()[-1],
@@ -44,15 +46,18 @@ def render_sarif(audit: Audit, report: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _result(one: Finding) -> dict[str, Any]:
+def _result(one: Finding, seen: Counter[str]) -> dict[str, Any]:
+    """*seen*: how often its key stood before, so that equal findings of one file keep apart."""
+    key = f"{one.key()}#{seen[one.key()]}" if seen[one.key()] else one.key()
+    seen[one.key()] += 1
     path = one.evidence.path.partition("#")[0]
     place: dict[str, Any] = {"artifactLocation": {"uri": quote(path), "uriBaseId": "%SRCROOT%"}}
-    if one.evidence.line and "#" not in one.evidence.path:
+    if one.evidence.line and "#" not in one.evidence.path:  # a cell's lines are none of the file's
         place["region"] = {"startLine": one.evidence.line}
     return {
         "ruleId": one.rule,
         "level": _LEVELS[one.severity],
         "message": {"text": f"{one.message}. {one.action[:1].upper()}{one.action[1:]}."},
         "locations": [{"physicalLocation": place}],
-        "partialFingerprints": {"codexMl/v1": digest_bytes(one.key().encode("utf-8", "replace"))},
+        "partialFingerprints": {"codexMl/v1": digest_bytes(key.encode("utf-8", "replace"))},
     }

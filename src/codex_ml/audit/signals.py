@@ -24,11 +24,14 @@ class Signal:
     """One thing that code may do. Every field names another way to show it.
 
     *calls*: resolved dotted names, ``*`` for any part before a dot. *keywords*: (callee, keyword).
-    *methods*: a class that has all of them. *bases*: a class below one of these. *functions*, *names*
-    (attributes and keywords), *keys* (of dictionaries): exact names. *imports*: modules. *promises*:
-    functions that show nothing by their name, but that it is stubbed when they are stubs. *arguments*:
-    (callee, what the source of its first argument must match). *outside*: classes below one of these show
-    nothing.
+    *arguments*: (how the last name of the callee begins, what the source of an argument matches). *methods*:
+    a class that has all of them. *bases*: a class below one of these. *functions*, *names* (attributes and
+    keywords), *made* and *read* (keys of dictionaries): exact names. *imports*: modules. *promises*:
+    functions that show nothing by their name, but that it is stubbed when they are stubs.
+
+    *outside*: classes below one of these show nothing. *linked*: what it shows counts in one program (files
+    that imports join) with a place of one of these signals. *unless*: nothing in a file where one of these
+    options is declined.
     """
 
     name: str
@@ -38,11 +41,27 @@ class Signal:
     bases: tuple[str, ...] = ()
     functions: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
-    keys: tuple[str, ...] = ()
+    made: tuple[str, ...] = ()
+    read: tuple[str, ...] = ()
     imports: tuple[str, ...] = ()
     promises: tuple[str, ...] = ()
     arguments: tuple[tuple[str, str], ...] = ()
     outside: tuple[str, ...] = ()
+    linked: tuple[str, ...] = ()
+    unless: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """Its name, and the conditions on its places: `parted` takes them apart."""
+        conditions = "|".join((*self.linked, *(f"-{name}" for name in self.unless)))
+        return f"{self.name}@{conditions}" if conditions else self.name
+
+
+def parted(key: str) -> tuple[str, list[str], list[str]]:
+    """The name of a signal, what its places are linked to, and the options that must not be declined."""
+    name, _, conditions = key.partition("@")
+    found = conditions.split("|") if conditions else []
+    return name, [one for one in found if one[0] != "-"], [one[1:] for one in found if one[0] == "-"]
 
 
 def matcher(signals: Iterable[Signal]) -> Matcher:
@@ -56,23 +75,22 @@ class Matcher:
         self._calls: dict[str, list[tuple[re.Pattern[str], str]]] = defaultdict(list)
         self._packages: dict[str, list[tuple[re.Pattern[str], str]]] = defaultdict(list)
         self._keywords: dict[str, list[tuple[str, str]]] = defaultdict(list)
-        self._arguments: dict[str, list[tuple[re.Pattern[str], str, str]]] = defaultdict(list)
-        self._outside = {one.name: frozenset(one.outside) for one in signals if one.outside}
-        self._methods = [(set(names), one.name) for one in signals for names in one.methods]
-        self._bases = [(base, one.name) for one in signals for base in one.bases]
-        self._functions, self._names, self._keys, self._imports, self._promises = (
-            _index(signals, field) for field in ("functions", "names", "keys", "imports", "promises")
+        self._arguments = [(*pair, one.key) for one in signals for pair in one.arguments]
+        self._argued = re.compile("|".join(sorted({callee for callee, _, _ in self._arguments})) or r"(?!)")
+        self._outside = {one.key: frozenset(one.outside) for one in signals if one.outside}
+        self._methods = [(set(names), one.key) for one in signals for names in one.methods]
+        self._bases = [(base, one.key) for one in signals for base in one.bases]
+        self._functions, self._names, self._made, self._read, self._imports, self._promises = (
+            _index(signals, field) for field in ("functions", "names", "made", "read", "imports", "promises")
         )
         for one in signals:
             for pattern in one.calls:
                 last = pattern.rpartition(".")[2]
                 whole = "*" in last and last != pattern
                 where = self._packages[pattern.partition(".")[0]] if whole else self._calls[last]
-                where.append((_compiled(pattern), one.name))
-            for pattern, wanted in one.arguments:
-                self._arguments[pattern.rpartition(".")[2]].append((_compiled(pattern), wanted, one.name))
+                where.append((_compiled(pattern), one.key))
             for callee, keyword in one.keywords:
-                self._keywords[keyword].append((callee, one.name))
+                self._keywords[keyword].append((callee, one.key))
 
     def found(self, source: Source) -> dict[str, list[Evidence]]:
         """Signal -> the first places that show it; what stands in a stub goes under ``stub:SIGNAL``."""
@@ -84,7 +102,12 @@ class Matcher:
             for one in source.definitions
             if one.bases
         }
+        declined = {
+            one.arg for call in source.calls for one in call.node.keywords if one.arg and _declines(one.value)
+        }
         for name, line, symbol, note in self._all(source):
+            if declined and not declined.isdisjoint(parted(name)[2]):
+                continue
             if name in self._outside and _below(symbol, bases, self._outside[name]):
                 continue
             place = f"stub:{name}" if _within(symbol, stubs) else name
@@ -111,9 +134,9 @@ class Matcher:
         for word, line, owner in source.names:
             for name in self._names.get(word, ()):
                 yield name, line, owner, word
-        for key, line, owner in source.keys:
-            for name in self._keys.get(key, ()):
-                yield name, line, owner, f"'{key}'"
+        for key in source.keys:
+            for name in (self._made if key.made else self._read).get(key.name, ()):
+                yield name, key.line, key.owner, f"'{key.name}'"
 
     def _from_calls(self, source: Source) -> Iterator[tuple[str, int, str, str]]:
         for call in source.calls:
@@ -121,11 +144,11 @@ class Matcher:
             for pattern, name in (*self._calls.get(call.last, ()), *self._packages.get(head, ())):
                 if pattern.search(call.name):
                     yield name, call.line, call.owner, f"{call.name}(…)"
-            for pattern, wanted, name in self._arguments.get(call.last, ()):
-                if pattern.search(call.name) and _first_matches(call.node, wanted):
+            for callee, wanted, name in self._arguments if self._argued.match(call.last) else ():
+                if re.match(callee, call.last) and _given(call.node, wanted):
                     yield name, call.line, call.owner, f"{call.name}(…)"
             for one in call.node.keywords:
-                if one.arg is None:
+                if one.arg is None or _declines(one.value):
                     continue
                 for name in self._names.get(one.arg, ()):
                     yield name, call.line, call.owner, f"{one.arg}="
@@ -171,15 +194,29 @@ def _below(symbol: str, bases: Mapping[str, set[str]], wanted: frozenset[str]) -
     return any(not wanted.isdisjoint(bases.get(holder, ())) for holder in holders)
 
 
-def _first_matches(node: ast.Call, wanted: str) -> bool:
-    return bool(node.args) and re.search(wanted, ast.unparse(node.args[0])) is not None
+_OFF = frozenset({"none", "no", "off", "never", "disabled", "false", ""})
+
+
+def _declines(value: ast.expr) -> bool:
+    """``save_strategy="no"``, ``report_to=[]``: an option that is not taken."""
+    if isinstance(value, ast.List | ast.Tuple):
+        return all(map(_declines, value.elts))
+    if not isinstance(value, ast.Constant):
+        return False
+    given = value.value
+    return given is None or given is False or (isinstance(given, str) and given.lower() in _OFF)
+
+
+def _given(node: ast.Call, wanted: str) -> bool:
+    values = (*node.args, *(one.value for one in node.keywords))
+    return any(re.search(wanted, ast.unparse(one)) for one in values)
 
 
 def _index(signals: tuple[Signal, ...], field: str) -> dict[str, list[str]]:
     found: dict[str, list[str]] = defaultdict(list)
     for one in signals:
         for word in getattr(one, field):
-            found[word].append(one.name)
+            found[word].append(one.key)
     return dict(found)
 
 

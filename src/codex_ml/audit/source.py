@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
+from codex_ml.audit.comments import comments_of
+
+_LINE_END = re.compile(r"\r\n|\r|\n")
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -48,6 +53,15 @@ class Call:
         return any(one.arg is None or one.arg in names for one in self.node.keywords)
 
 
+class Key(NamedTuple):
+    """A key of a dictionary, written with a value of its own (*made*) or looked up."""
+
+    name: str
+    line: int
+    owner: str
+    made: bool
+
+
 @dataclass(frozen=True)
 class Definition:
     """A function or class; *owner* is the name of the class or function that holds it."""
@@ -83,7 +97,7 @@ class Source:
     imports: list[Import] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
     definitions: list[Definition] = field(default_factory=list)
-    keys: list[tuple[str, int, str]] = field(default_factory=list)
+    keys: list[Key] = field(default_factory=list)
     names: list[tuple[str, int, str]] = field(default_factory=list)
     handlers: list[tuple[ast.ExceptHandler, str]] = field(default_factory=list)
     asserting: set[str] = field(default_factory=set)
@@ -92,7 +106,8 @@ class Source:
 
     @cached_property
     def lines(self) -> list[str]:
-        return self.text.splitlines()
+        found = _LINE_END.split(self.text)  # as Python does: a form feed ends no line
+        return found if found[-1] else found[:-1]
 
     @cached_property
     def is_test(self) -> bool:
@@ -108,34 +123,7 @@ class Source:
         """(line, text) of real comments; a ``#`` inside a string is none."""
         if "#" not in self.text:
             return []
-        inside = self._string_lines()
-        found = []
-        for number, line in enumerate(self.lines, start=1):
-            at = line.find("#")
-            while at >= 0 and any(start <= (number, at) < stop for start, stop in inside.get(number, ())):
-                at = line.find("#", at + 1)
-            if at >= 0:
-                found.append((number, line[at:]))
-        return found
-
-    def _string_lines(self) -> dict[int, list[tuple[tuple[int, int], tuple[int, int]]]]:
-        """Line -> the spans of strings on it; columns in characters of that line."""
-        found: dict[int, list[tuple[tuple[int, int], tuple[int, int]]]] = {}
-        for node in ast.walk(self.tree):
-            if not isinstance(node, ast.JoinedStr | ast.Constant):
-                continue
-            if isinstance(node, ast.Constant) and not isinstance(node.value, str | bytes):
-                continue
-            stop = (node.end_lineno or node.lineno, self._column(node.end_lineno, node.end_col_offset))
-            start = (node.lineno, self._column(node.lineno, node.col_offset))
-            for number in range(start[0], stop[0] + 1):
-                found.setdefault(number, []).append((start, stop))
-        return found
-
-    def _column(self, number: int | None, offset: int | None) -> int:
-        """A column counted in UTF-8 bytes, in characters."""
-        line = self.lines[(number or 1) - 1] if (number or 1) <= len(self.lines) else ""
-        return len(line.encode("utf-8", "surrogatepass")[: offset or 0].decode("utf-8", "ignore"))
+        return comments_of(self.lines, self.tree)
 
     def place(self, line: int) -> tuple[str, int]:
         """Path and line to show; a line of a notebook names its cell."""

@@ -13,7 +13,7 @@ from codex_ml.audit.source import Definition, Function, Source, body_without_doc
 _ABSTRACT = re.compile(
     r"(^|\.)(abstract\w*|overload|override_required|abstractproperty|setter|deleter|singledispatch(method)?)(\(\))?$"
 )
-_DECLARATIVE = re.compile(r"(^|\.)(fixture|command|group|callback|hookspec|hookimpl|udf|extern|stub)(\(\))?$")
+_DECLARATIVE = re.compile(r"(^|\.)(fixture|group|callback|hookspec|hookimpl|udf|extern|stub)(\(\))?$")
 _OPEN_BASES = re.compile(r"(^|\.)(ABC|Protocol|Interface|NamedTuple|TypedDict)$")
 _HOOK = re.compile(r"_?(on|before|after|pre|post)_")
 _ANSWERS = (ast.Return, ast.Yield, ast.YieldFrom)
@@ -21,6 +21,11 @@ _ANSWERS = (ast.Return, ast.Yield, ast.YieldFrom)
 _REFUSAL = re.compile(
     r"\b(not supported?|unsupported|does ?n[o']t support|cannot|can ?not|can't|not (available|possible))\b",
     re.I,
+)
+_NOT_YET = re.compile(r"\b(yet|later|todo|not implemented|for now|coming soon)\b", re.I)
+#: Methods that are what their class is for: left empty they are missing, whatever the base does.
+_WORK = frozenset(
+    {"forward", "training_step", "configure_optimizers", "train_dataloader", "compute_loss", "__getitem__"}
 )
 _NO_OP = re.compile(
     r"\b(no[- ]?op|does nothing|do nothing|nothing to|not needed|ignored?|intentionally|"
@@ -81,8 +86,9 @@ def _raises_not_implemented(statement: ast.stmt) -> bool:
 
 def _refuses(statement: ast.stmt) -> bool:
     """An error whose text says that the thing is not to be had, as subclasses do that take something back."""
-    texts = (one.value for one in ast.walk(statement) if isinstance(one, ast.Constant))
-    return any(isinstance(text, str) and _REFUSAL.search(text) for text in texts)
+    values = (one.value for one in ast.walk(statement) if isinstance(one, ast.Constant))
+    texts = [text for text in values if isinstance(text, str)]
+    return any(map(_REFUSAL.search, texts)) and not any(map(_NOT_YET.search, texts))
 
 
 def _is_empty(body: list[ast.stmt]) -> bool:
@@ -97,6 +103,8 @@ def _declared_no_op(one: Definition, node: Function, source: Source) -> bool:
     """An empty body that is meant: it overrides, it is a hook or a marker, or it says so."""
     if any(_DECLARATIVE.search(name) for name in one.decorators):
         return True
+    if node.name in _WORK and one.in_class is not None and not source.is_test:
+        return False
     if (node.name.startswith("__") and node.name.endswith("__")) or _HOOK.match(node.name):
         return True
     holder = one.in_class
@@ -106,5 +114,10 @@ def _declared_no_op(one: Definition, node: Function, source: Source) -> bool:
         return True
     if source.is_test or "." in one.owner or (one.owner and holder is None):
         return True
-    words = " ".join(source.lines[node.lineno - 1 : node.end_lineno])
-    return _NO_OP.search(words) is not None
+    said = [ast.get_docstring(node, clean=False) or "", *_comments_within(node, source)]
+    return any(map(_NO_OP.search, said))
+
+
+def _comments_within(node: Function, source: Source) -> list[str]:
+    last = node.end_lineno or node.lineno
+    return [text for line, text in source.comments if node.lineno <= line <= last]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -17,10 +18,19 @@ _UNITTEST = re.compile(r"^(assert|fail)[A-Z]")
 _PROCESS = frozenset({"check_call", "check_output", "raise_for_status"})
 _SKIPPED = re.compile(r"(^|\.)(skip|xfail|skipIf|expectedFailure)(\(\))?$")
 
+_LOOPS = (ast.For, ast.While, ast.ListComp, ast.GeneratorExp)
+_SEEDS = re.compile(r"seed|same|twice|determin|reproduc|repeat")
+_EQUAL = re.compile(
+    r"(^|\.)(equal|array_equal|allclose|assert_allclose|assert_close|assert_array_equal|assertEqual)$"
+)
+
 
 @dataclass(frozen=True)
 class TestFact:
-    """A test function. *calls*: the last names of all that it calls, to see what it reaches."""
+    """A test function. *calls*: the last names of all that it calls, to see what it reaches.
+
+    *repeats*: it speaks of a seed, and calls something twice or in a loop, to compare what came out.
+    """
 
     __test__ = False
 
@@ -30,6 +40,7 @@ class TestFact:
     skipped: bool
     empty: bool
     calls: frozenset[str]
+    repeats: bool = False
 
 
 def test_facts(source: Source) -> list[TestFact]:
@@ -50,21 +61,51 @@ def is_test(one: Definition) -> bool:
 
 
 def _fact(one: Definition, node: ast.AST) -> TestFact:
-    calls: set[str] = set()
-    asserts = False
+    calls: Counter[str] = Counter()
+    asserts = compares = seeded = False
     for item in _reached(node):
+        seeded = seeded or _speaks_of_a_seed(item)
+        compares = compares or _compares(item)
         if isinstance(item, ast.Assert):
             asserts = asserts or not _is_certain(item.test)
         elif isinstance(item, ast.Call):
             name = dotted(item.func)
-            calls.add(name.rpartition(".")[2])
+            calls[name.rpartition(".")[2]] += 1
             asserts = asserts or counts_as_assertion(name, item)
         elif isinstance(item, ast.Raise):
             asserts = True
     body = node.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) else []
     empty = all(isinstance(item, ast.Pass) or _is_text(item) for item in body)
-    skipped = any(_SKIPPED.search(name) for name in one.decorators) or bool({"skip", "xfail"} & calls)
-    return TestFact(one.name, one.line, asserts, skipped, empty, frozenset(calls))
+    skipped = any(_SKIPPED.search(name) for name in one.decorators) or any(map(_is_skip, body))
+    twice = any(count > 1 for count in calls.values()) or any(
+        isinstance(item, _LOOPS) for item in ast.walk(node)
+    )
+    repeats = twice and compares and (seeded or _SEEDS.search(one.short) is not None)
+    return TestFact(one.name, one.line, asserts, skipped, empty, frozenset(calls), repeats)
+
+
+def _speaks_of_a_seed(item: ast.AST) -> bool:
+    name = item.arg if isinstance(item, ast.keyword) else item.id if isinstance(item, ast.Name) else ""
+    called = dotted(item.func) if isinstance(item, ast.Call) else ""
+    return "seed" in (name or "") or "seed" in called
+
+
+def _compares(item: ast.AST) -> bool:
+    """``assert a == b``, or a call that compares, as ``torch.equal`` and ``assert_allclose`` do."""
+    if isinstance(item, ast.Assert):
+        parts = ast.walk(item.test)
+        return any(isinstance(one, ast.Compare) and isinstance(one.ops[0], ast.Eq) for one in parts)
+    return isinstance(item, ast.Call) and _EQUAL.search(dotted(item.func)) is not None
+
+
+def _is_skip(item: ast.stmt) -> bool:
+    """``pytest.skip(…)`` as a statement of the test itself: whatever happens, nothing is tested."""
+    call = item.value if isinstance(item, ast.Expr) else None
+    return isinstance(call, ast.Call) and dotted(call.func) in (
+        "pytest.skip",
+        "pytest.xfail",
+        "self.skipTest",
+    )
 
 
 def _reached(node: ast.AST) -> Iterator[ast.AST]:

@@ -6,11 +6,13 @@ import ast
 import re
 from collections.abc import Callable, Iterable
 
+from codex_ml.audit.names import Names
 from codex_ml.audit.source import (
     Call,
     Definition,
     Function,
     Import,
+    Key,
     Source,
     dotted,
     is_never,
@@ -36,8 +38,7 @@ class _Walk:
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self.aliases: dict[str, str] = {}
-        self.made: dict[str, str] = {}
+        self.names = Names()
         self.pending: list[tuple[ast.Call, str]] = []
 
     def run(self) -> None:
@@ -45,19 +46,7 @@ class _Walk:
         calls = self.source.calls
         for node, owner in self.pending:
             raw = dotted(node.func)
-            calls.append(Call(self.resolve(raw), raw, node.lineno, owner, node))
-
-    def resolve(self, raw: str) -> str:
-        """By imports first, then by the call that made the variable (the longest known beginning)."""
-        head, dot, rest = raw.partition(".")
-        if head in self.aliases:
-            return f"{self.aliases[head]}{dot}{rest}"
-        parts = raw.split(".")
-        for size in range(len(parts) - 1, 0, -1):
-            made = self.made.get(".".join(parts[:size]))
-            if made is not None:
-                return ".".join([made, *parts[size:]])
-        return raw
+            calls.append(Call(self.names.resolve(raw, owner), raw, node.lineno, owner, node))
 
     def _body(self, node: ast.AST, owner: str, inside: ast.ClassDef | None, *, guarded: bool) -> None:
         for name in node._fields:
@@ -86,6 +75,8 @@ class _Walk:
 
     def _call(self, node: ast.Call, owner: str, inside: ast.ClassDef | None, guarded: bool) -> None:
         self.pending.append((node, owner))
+        if isinstance(node.func, ast.Attribute) and node.func.attr in ("get", "pop") and node.args:
+            self._key(node.args[0], owner, made=False)
         self._body(node, owner, inside, guarded=guarded)
 
     def _define(self, node: Function, owner: str, inside: ast.ClassDef | None, guarded: bool) -> None:
@@ -94,25 +85,30 @@ class _Walk:
         self.source.definitions.append(
             Definition(name, node.lineno, owner, node, (), decorators, in_class=inside)
         )
+        self.names.parameters(name, node)
+        self.names.bind(owner, node.name, node.name)
         self._body(node, name, None, guarded=guarded)
 
     def _class(self, node: ast.ClassDef, owner: str, _inside: ast.ClassDef | None, guarded: bool) -> None:
         name = f"{owner}.{node.name}" if owner else node.name
-        bases = tuple(self.resolve(dotted(base)) for base in node.bases)
+        bases = tuple(self.names.resolve(dotted(base), owner) for base in node.bases)
         decorators = tuple(dotted(one) for one in node.decorator_list)
         self.source.definitions.append(Definition(name, node.lineno, owner, node, bases, decorators))
+        self.names.bind(owner, node.name, node.name)
         self._body(node, name, node, guarded=guarded)
 
     def _import(self, node: ast.Import, owner: str, _inside: ast.ClassDef | None, guarded: bool) -> None:
         for one in node.names:
             head = one.name.partition(".")[0]
-            self.aliases[one.asname or head] = one.name if one.asname else head
+            self.names.bind(owner, one.asname or head, one.name if one.asname else head)
             self.source.imports.append(Import(one.name, "", node.lineno, owner, guarded, node))
 
     def _from(self, node: ast.ImportFrom, owner: str, _inside: ast.ClassDef | None, guarded: bool) -> None:
         module = "." * node.level + (node.module or "")
         for one in node.names:
-            self.aliases[one.asname or one.name] = f"{module}.{one.name}" if module else one.name
+            if one.name == "*":
+                self.names.star(module)
+            self.names.bind(owner, one.asname or one.name, f"{module}.{one.name}" if module else one.name)
             self.source.imports.append(Import(module, one.name, node.lineno, owner, guarded, node))
 
     def _try(self, node: ast.Try, owner: str, inside: ast.ClassDef | None, guarded: bool) -> None:
@@ -125,18 +121,13 @@ class _Walk:
             self._block(block, owner, inside, guarded)
 
     def _assign(self, node: ast.Assign, owner: str, inside: ast.ClassDef | None, guarded: bool) -> None:
-        if isinstance(node.value, ast.Call):
-            for target in node.targets:
-                if isinstance(target, ast.Name | ast.Attribute):
-                    self._made(dotted(target), node.value)
+        for target in node.targets:
+            self.names.assign(owner, target, node.value)
         self._body(node, owner, inside, guarded=guarded)
 
-    def _made(self, target: str, value: ast.Call) -> None:
-        self.made[target] = f"{self.resolve(dotted(value.func))}()"
-
     def _annotated(self, node: ast.AnnAssign, owner: str, inside: ast.ClassDef | None, guarded: bool) -> None:
-        if isinstance(node.value, ast.Call) and isinstance(node.target, ast.Name | ast.Attribute):
-            self._made(dotted(node.target), node.value)
+        if node.value is not None:
+            self.names.assign(owner, node.target, node.value)
         self._body(node, owner, inside, guarded=guarded)
 
     def _attribute(self, node: ast.Attribute, owner: str, inside: ast.ClassDef | None, guarded: bool) -> None:
@@ -144,16 +135,18 @@ class _Walk:
         self._visit(node.value, owner, inside, guarded)
 
     def _dict(self, node: ast.Dict, owner: str, inside: ast.ClassDef | None, guarded: bool) -> None:
-        for key in node.keys:
-            if isinstance(key, ast.Constant) and isinstance(key.value, str):
-                self.source.keys.append((key.value, key.lineno, owner))
+        for key, value in zip(node.keys, node.values, strict=True):
+            if not isinstance(value, ast.Constant):  # a setting, not a state
+                self._key(key, owner, made=True)
         self._body(node, owner, inside, guarded=guarded)
 
     def _subscript(self, node: ast.Subscript, owner: str, inside: ast.ClassDef | None, guarded: bool) -> None:
-        key = node.slice
-        if isinstance(key, ast.Constant) and isinstance(key.value, str):
-            self.source.keys.append((key.value, key.lineno, owner))
+        self._key(node.slice, owner, made=isinstance(node.ctx, ast.Store))
         self._body(node, owner, inside, guarded=guarded)
+
+    def _key(self, node: ast.expr | None, owner: str, *, made: bool) -> None:
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            self.source.keys.append(Key(node.value, node.lineno, owner, made))
 
     def _assert(self, node: ast.Assert, owner: str, inside: ast.ClassDef | None, guarded: bool) -> None:
         self.source.asserting.add(owner)

@@ -76,6 +76,18 @@ def command() -> None:
     help="An earlier JSON report: say what changed.",
 )
 @click.option("--fail-on", type=click.Choice(_SEVERITIES), help="Exit with 3 when a finding is as severe.")
+@click.option(
+    "--gone",
+    multiple=True,
+    metavar="NAME",
+    help="Exit with 3 while this is there: a rule, RULE:PATH, the key of a finding, the id of a patch.",
+)
+@click.option(
+    "--require",
+    multiple=True,
+    metavar="ROW[=STATUS]",
+    help="Exit with 3 while this row of the table is of a lesser status (default: Implemented).",
+)
 @click.option("--date", metavar="YYYY-MM-DD", help="The report's day where there is no commit.")
 @click.option(
     "--apply", "patch", metavar="PATCH", help="Apply a patch of section 4, by its number or its id."
@@ -84,6 +96,7 @@ def run(
     invocation: Invocation, path: Path, form: str, out: Path | None, patch: str | None, **asked: Any
 ) -> int:
     """Audit the repository at PATH and write its status report."""
+    from codex_ml.audit.acceptance import unmet
     from codex_ml.audit.audit import audit
     from codex_ml.audit.delta import delta, load_report
     from codex_ml.audit.patching import apply_patch, make_patches
@@ -103,15 +116,20 @@ def run(
     gates = _gates(found, asked["commands"], asked["timeout"]) if asked["run_tests"] else None
     made = [one.as_dict() for one in patches[:_PATCHES]]
     report = report_of(found, date=asked["date"], patches=made, gates=gates)
-    report["delta"] = delta(before, report) if before is not None else None
+    if before is not None:
+        report["delta"] = delta(before, report)
+        report["metadata"]["previous_report_path"] = asked["since"].name
+    missed = unmet(report, [one.id for one in patches], gone=asked["gone"], require=asked["require"])
     files = _write(out, found, report, form) if out is not None else []
     if invocation.as_json:
-        invocation.emit(_summary(report, files))
+        invocation.emit({**_summary(report, files), "unmet": missed})
     elif out is not None:
         click.echo("\n".join(str(file) for file in files))
     else:
         click.echo(_rendered(found, report, form), nl=False)
-    return 3 if _fails(asked["fail_on"], report) else 0
+    for line in missed:
+        click.echo(f"not yet: {line}", err=True)
+    return 3 if missed or _fails(asked["fail_on"], report) else 0
 
 
 @command.command("rules")

@@ -36,6 +36,17 @@ LABELLED = (
     (True, "def subject(path):\n    'Save the checkpoint.'\n    pass"),
     (True, "class Model:\n    async def subject(self):\n        ..."),
     (True, "def subject():\n    x = 1\n    raise NotImplementedError(x)"),
+    (True, "import torch.nn as nn\nclass M(nn.Module):\n    def subject(self, x):\n        return x\n    def forward(self, x):\n        pass"),
+    (True, "import click\n@click.command()\ndef subject():\n    'Train.'"),
+    (True, "def subject(x):\n    raise NotImplementedError('streaming is not supported yet')"),
+    (True, "def subject(hook=None):\n    pass"),
+    (True, "def subject(path, optional=None):\n    pass"),
+    (True, "from typing import Protocol\nclass Other(Protocol):\n    def subject(self): ...\n    def more(self): ...\nclass Engine:\n    def subject(self):\n        pass"),
+    (False, "def subject(kind):\n    if kind == 'a':\n        return 1\n    elif kind == 'b':\n        return 2\n    raise NotImplementedError(kind)"),
+    (False, "def subject(kinds):\n    for kind in kinds:\n        if kind.fits:\n            return kind\n    raise NotImplementedError"),
+    (False, "class Plugin:\n    def __init__(self, fixed):\n        self.fixed = fixed\n    @property\n    def subject(self):\n        return self.fixed\n    @subject.setter\n    def subject(self, value):\n        raise NotImplementedError('set it in the constructor')"),
+    (False, "import functools\n@functools.singledispatch\ndef subject(x):\n    raise NotImplementedError(type(x))\n@subject.register\ndef _(x: int):\n    return x"),
+    (False, "def subject(x):\n    return x\n    raise NotImplementedError"),
     (False, "class Pipeline:\n    def on_after_forward(self, batch):\n        pass\n    def run(self):\n        return 1"),
     (False, "class Lora(Base):\n    def merge(self):\n        raise NotImplementedError('merging is not supported for this layer')"),
     (False, "def subject(rank):\n    raise NotImplementedError(f'rank {rank} cannot be had without a pipeline')"),
@@ -88,6 +99,17 @@ def test_precision_and_recall_on_the_labelled_set(tmp_path: Path) -> None:
 
 
 TESTS = (
+    (True, "def test_subject():\n    assert True"),
+    (True, "def test_subject():\n    assert (work() == 2, 'it is two')"),
+    (True, "def test_subject():\n    work()\n    if False:\n        assert work()"),
+    (True, "def test_subject():\n    work()\n    return\n    assert work()"),
+    (True, "def test_subject():\n    def check():\n        assert work()\n    work()"),
+    (True, "def test_subject():\n    try:\n        assert work()\n    except AssertionError:\n        pass"),
+    (False, "def test_subject():\n    def check():\n        assert work()\n    check()"),
+    (
+        False,
+        "import unittest\nclass A(unittest.TestCase):\n    def _h(self, x): self.assertTrue(x)\n    def test_subject(self): self._h(work())",
+    ),
     (True, "def test_subject():\n    work()"),
     (True, "def test_subject():\n    pass"),
     (True, "def test_subject():\n    '''It works.'''\n    result = work()\n    print(result)"),
@@ -114,6 +136,14 @@ TESTS = (
 def test_a_test_that_cannot_fail_is_told(tmp_path: Path, label: bool, code: str) -> None:
     found = found_in(tmp_path, {"test_it.py": "from it import work\n" + code + "\n"}, "empty-test")
     assert bool(found) == label
+
+
+def test_code_that_raises_for_its_users_is_no_assertion(tmp_path: Path) -> None:
+    files = {
+        "it.py": "def work(x):\n    if x < 0:\n        raise ValueError(x)\n    return x\n",
+        "test_it.py": "from it import work\n\n\ndef test_subject():\n    work(1)\n",
+    }
+    assert found_in(tmp_path, files, "empty-test") == ["test_subject"]
 
 
 def test_a_helper_of_another_file_that_asserts_counts(tmp_path: Path) -> None:

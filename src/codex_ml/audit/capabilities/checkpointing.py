@@ -6,12 +6,18 @@ from codex_ml.audit.capability import TESTED, Capability, Need
 from codex_ml.audit.signals import Signal
 
 _LOAD_OPTIMIZER = (
-    "*optim*.load_tensors",
-    "*optim*.load_state_dict",
-    "*Optim*().load_state_dict",
+    *("*optim*.load_tensors", "*optim*.load_state_dict", "*Optim*().load_state_dict"),
     "torch.optim.*().load_state_dict",
 )
-_HF_RESUME = ((r"\.train$", "resume_from_checkpoint"), (r"\.fit$", "ckpt_path"))
+#: Trainers that save and restore everything: the state of accelerate, the callback of Lightning.
+_STATE = ("accelerator.save_state", "Accelerator().save_state")
+#: Save as they train, unless they are told not to.
+_TRAINERS = ("transformers.Trainer", "transformers.Seq2SeqTrainer", "trl.*Trainer")
+_STATE_BACK = ("accelerator.load_state", "Accelerator().load_state")
+_HF_SAVES = (("TrainingArguments", "save_steps"), ("TrainingArguments", "save_strategy"))
+_HF_RESUME = ((r"\.train$", "resume_from_checkpoint"),)
+_RESUMES = (*_HF_RESUME, (r"\.fit$", "ckpt_path"))
+_SAVED, _LOADED = ("ckpt.save",), ("ckpt.load",)
 
 CAPABILITY = Capability(
     "checkpointing",
@@ -27,74 +33,123 @@ CAPABILITY = Capability(
                     "safetensors.torch.save_file",
                     "save_file",
                 ),
-                *("*.save_checkpoint", "*.save_state", "ModelCheckpoint", "*.save_weights", "dcp.save"),
+                *("*.save_checkpoint", "ModelCheckpoint", "*.save_weights", "dcp.save", *_STATE),
             ),
-            keywords=(("TrainingArguments", "save_steps"), ("TrainingArguments", "save_strategy")),
+            keywords=_HF_SAVES,
             promises=("save_checkpoint", "save", "save_model"),
         ),
-        Signal(
-            "ckpt.load", calls=("*.load_state_dict", "torch.load", "*.load_from_checkpoint", "*.load_state")
+        Signal("ckpt.save", methods=(("save", "restore"), ("save", "load_latest")), linked=("train.step",)),
+        *(
+            Signal(name, calls=_TRAINERS, unless=("save_strategy",))
+            for name in (
+                "ckpt.save",
+                "ckpt.opt_saved",
+                "ckpt.sched_saved",
+                "ckpt.rng_saved",
+                "ckpt.data_saved",
+            )
         ),
         Signal(
             "ckpt.load",
-            keywords=_HF_RESUME,
-            calls=("safetensors.torch.load_file", "safe_open", "dcp.load"),
-        ),
-        Signal(
-            "ckpt.opt_saved",
-            calls=("*optim*.state_dict", "*Optim*().state_dict", "torch.optim.*().state_dict"),
-        ),
-        Signal(
-            "ckpt.opt_saved",
-            calls=("*.save_state", "ModelCheckpoint", "*.save_checkpoint"),
-            keys=("optimizer",),
-        ),
-        Signal(
-            "ckpt.opt_saved",
-            keywords=(("TrainingArguments", "save_steps"), ("TrainingArguments", "save_strategy")),
-        ),
-        Signal("ckpt.opt_loaded", calls=(*_LOAD_OPTIMIZER, "*.load_state"), keywords=_HF_RESUME),
-        Signal(
-            "ckpt.schedule",
-            calls=("*sched*.load_state_dict", "torch.optim.lr_scheduler.*().load_state_dict", "*.load_state"),
-            keywords=_HF_RESUME,
-            functions=("learning_rate_at", "lr_at", "get_lr", "lr_lambda", "lr_scale"),
-        ),
-        Signal(
-            "ckpt.rng",
             calls=(
-                "*.set_rng_state",
-                "*.set_rng_state_all",
-                "random.setstate",
-                "numpy.random.set_state",
-                "*.set_state",
+                *("*.load_state_dict", "torch.load", "*.load_from_checkpoint", *_STATE_BACK),
+                *("safetensors.torch.load_file", "safe_open", "dcp.load"),
+            ),
+            keywords=_RESUMES,
+        ),
+        Signal(
+            "ckpt.opt_saved",
+            calls=(
+                *("*optim*.state_dict", "*Optim*().state_dict", "torch.optim.*().state_dict"),
+                *("ModelCheckpoint", *_STATE),
+            ),
+            keywords=_HF_SAVES,
+        ),
+        Signal(
+            "ckpt.opt_saved",
+            arguments=((r"(save|write|dump|store|publish)", r"optim"),),
+            made=("optimizer", "optimizer_state_dict", "optim"),
+            linked=(*_SAVED, "train.step"),
+        ),
+        Signal("ckpt.opt_loaded", calls=(*_LOAD_OPTIMIZER, *_STATE_BACK), keywords=_RESUMES),
+        Signal(
+            "ckpt.sched_saved",
+            calls=("*sched*.state_dict", "*lr_scheduler.*().state_dict", "ModelCheckpoint", *_STATE),
+            keywords=_HF_SAVES,
+        ),
+        Signal(
+            "ckpt.sched_loaded",
+            calls=("*sched*.load_state_dict", "*lr_scheduler.*().load_state_dict", *_STATE_BACK),
+            keywords=_RESUMES,
+        ),
+        # Nothing to save where the rate follows from the step.
+        Signal(
+            "ckpt.sched_computed",
+            functions=("learning_rate_at", "lr_at", "get_lr", "lr_lambda", "lr_scale"),
+            linked=(*_LOADED, "train.step"),
+        ),
+        Signal(
+            "ckpt.rng_saved",
+            calls=(
+                "*.get_rng_state",
+                "*.get_rng_state_all",
+                "random.getstate",
+                "numpy.random.get_state",
+                *_STATE,
+            ),
+            keywords=_HF_SAVES,
+        ),
+        Signal(
+            "ckpt.rng_loaded",
+            calls=(
+                *("*.set_rng_state", "*.set_rng_state_all", "random.setstate", "numpy.random.set_state"),
+                *_STATE_BACK,
             ),
             keywords=_HF_RESUME,
         ),
-        # Nothing to restore where every draw follows from the seed and the step.
+        # Nothing to save where every draw follows from the seed and the step.
         Signal(
-            "ckpt.rng", calls=("*.load_state", "*.fold_in"), functions=("draw_seed", "fold_in", "seed_at")
+            "ckpt.rng_derived",
+            calls=("jax.random.fold_in",),
+            functions=("draw_seed", "fold_in", "seed_at"),
+            linked=(*_LOADED, "train.step"),
         ),
         Signal(
-            "ckpt.data",
-            keywords=_HF_RESUME,
-            calls=("skip_first_batches", "*sampler*.load_state_dict", "*loader*.load_state_dict"),
-            keys=(
-                "sampler",
-                "data_position",
-                "batch_idx",
-                "samples_seen",
-                "iter_num",
-                "global_step",
-                "cursor",
+            "ckpt.data_saved",
+            calls=("*sampler*.state_dict", "*loader*.state_dict", "ModelCheckpoint", *_STATE),
+            keywords=_HF_SAVES,
+        ),
+        Signal(
+            "ckpt.data_saved",
+            made=("sampler", "data_position", "batch_idx", "samples_seen", "cursor", "dataloader"),
+            linked=_SAVED,
+        ),
+        Signal(
+            "ckpt.data_loaded",
+            calls=(
+                "skip_first_batches",
+                "*sampler*.load_state_dict",
+                "*loader*.load_state_dict",
+                *_STATE_BACK,
             ),
+            keywords=_RESUMES,
+        ),
+        Signal(
+            "ckpt.data_loaded",
+            read=("sampler", "data_position", "batch_idx", "samples_seen", "cursor", "dataloader"),
+            linked=_LOADED,
+        ),
+        # Nothing to save where the batch of a step follows from the step.
+        Signal(
+            "ckpt.data_addressed",
             functions=("rows_of_step", "batch_rows", "batch_at", "order_at", "indices_at"),
+            linked=(*_LOADED, "train.step"),
         ),
         Signal(
             "ckpt.atomic",
-            calls=("os.replace", "os.rename", "*.replace_atomically", "atomic_write", "os.fsync"),
-            keywords=_HF_RESUME,
+            calls=("os.replace", "os.rename", "*.replace_atomically", "atomic_write"),
             imports=("atomicwrites",),
+            linked=_SAVED,
         ),
     ),
     needs=(
@@ -119,23 +174,46 @@ CAPABILITY = Capability(
             4,
         ),
         Need(
-            "schedule",
-            ("ckpt.schedule",),
-            "the schedule does not go on where it was",
+            "schedule saved",
+            ("ckpt.sched_saved", "ckpt.sched_computed"),
+            "the schedule's state is not saved",
             "a resumed run warms up again",
-            "restore the scheduler, or compute the rate from the step",
+            "save and load the scheduler, or compute the rate from the step",
         ),
         Need(
-            "random state",
-            ("ckpt.rng",),
+            "schedule loaded",
+            ("ckpt.sched_loaded", "ckpt.sched_computed"),
+            "the schedule does not go on where it was",
+            "a resumed run warms up again",
+            "save and load the scheduler, or compute the rate from the step",
+        ),
+        Need(
+            "random state saved",
+            ("ckpt.rng_saved", "ckpt.rng_derived"),
+            "the random state is not saved",
+            "a resumed run is another run",
+            "save and load the states of all generators",
+            4,
+        ),
+        Need(
+            "random state loaded",
+            ("ckpt.rng_loaded", "ckpt.rng_derived"),
             "the random state is not restored",
             "a resumed run is another run",
             "save and load the states of all generators",
             4,
         ),
         Need(
-            "data position",
-            ("ckpt.data",),
+            "data position saved",
+            ("ckpt.data_saved", "ckpt.data_addressed"),
+            "the position in the data is not saved",
+            "samples are repeated or skipped after a resume",
+            "save the position and skip to it",
+            4,
+        ),
+        Need(
+            "data position loaded",
+            ("ckpt.data_loaded", "ckpt.data_addressed"),
             "the position in the data is not restored",
             "samples are repeated or skipped after a resume",
             "save the position and skip to it",

@@ -23,6 +23,14 @@ CAPABILITY = Capability(
     ),
     needs=(
         Need(
+            "begun",
+            ("ci.tests", "config.gate", "config.lint"),
+            "neither tests nor gates",
+            "nobody knows whether it works",
+            "begin with one test and one command that runs it",
+            5,
+        ),
+        Need(
             "tests",
             ("ci.tests",),
             "no test with an assertion",

@@ -44,7 +44,7 @@ CAPABILITY = Capability(
             ),
             functions=("save_config", "write_config", "dump_config"),
             keywords=(("wandb.init", "config"),),
-            keys=("config", "resolved_config"),
+            made=("config", "resolved_config"),
         ),
         Signal(
             "config.sweep",

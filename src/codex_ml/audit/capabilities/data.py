@@ -45,21 +45,33 @@ CAPABILITY = Capability(
                 (r"shuffle|split", "seed"),
                 ("*", "sampler"),
             ),
-            calls=("numpy.random.default_rng", "numpy.random.PCG64", "numpy.random.Philox", "random.Random"),
+            calls=(
+                *("numpy.random.default_rng", "numpy.random.PCG64", "numpy.random.Philox", "random.Random"),
+                # Their samplers are seeded by the arguments of training.
+                *("transformers.Trainer", "transformers.Seq2SeqTrainer", "trl.*Trainer"),
+            ),
             functions=("seeded_shuffle", "permute", "rows_of_step", "shuffled"),
         ),
         Signal(
             "data.split",
             calls=("train_test_split", "*.train_test_split", "random_split", "KFold", "GroupKFold"),
             functions=("split_indices", "train_val_test_split", "split_by_group", "assign_split"),
-            keys=("validation", "held_out"),
             names=("val_data", "held_out", "eval_dataset", "val_dataset"),
+        ),
+        Signal(
+            "data.split",
+            read=("validation", "held_out"),
+            # A split that is asked for by its name.
+            arguments=(
+                (r"(open|load|read|get|split|evaluate|score)", r"^'(val|valid|validation|test|held_out)'$"),
+            ),
+            linked=("data.use",),
         ),
         Signal(
             "data.digest",
             calls=("hashlib.sha256", "hashlib.sha1", "hashlib.md5", "hashlib.blake2b", "hashlib.file_digest"),
-            imports=("xxhash",),
             names=("_fingerprint",),
+            linked=("data.use",),
         ),
     ),
     needs=(

@@ -26,26 +26,22 @@ CAPABILITY = Capability(
                 *("sklearn.metrics.*", "evaluate.load", "torchmetrics.*", "*.accuracy_score", "sacrebleu.*"),
                 *("rouge_score.*", "cross_entropy", "f1_score"),
             ),
-            arguments=tuple(
-                (name, r"(?i)loss|nll|correct|acc|score|ce\b")
-                for name in ("numpy.mean", "math.exp", "torch.exp", "numpy.exp")
-            ),
+            arguments=((r"(mean|exp)$", r"(?i)loss|nll|correct|acc|score|ce\b"),),
             functions=("compute_metrics", "perplexity", "accuracy", "exact_match", "pass_at_k"),
             names=("compute_metrics",),
         ),
         Signal(
             "eval.written",
             calls=(
-                "json.dump",
-                "json.dumps",
                 "csv.writer",
                 "csv.DictWriter",
                 "*.to_csv",
                 "wandb.log",
                 "*.log_metrics",
+                "*.save_metrics",
             ),
-            names=("log_metrics", "save_metrics"),
         ),
+        Signal("eval.written", arguments=((r"dumps?$", r"(?i)metric|result|score|loss|eval|acc"),)),
         Signal(
             "eval.split",
             calls=("train_test_split", "*.train_test_split", "random_split", "KFold", "*.split_indices"),
@@ -57,8 +53,16 @@ CAPABILITY = Capability(
                 "validation_split",
                 "held_out",
             ),
-            keys=("validation", "held_out"),
             functions=("val_dataloader", "test_dataloader"),
+        ),
+        Signal(
+            "eval.split",
+            read=("validation", "held_out"),
+            # A split that is asked for by its name.
+            arguments=(
+                (r"(open|load|read|get|split|evaluate|score)", r"^'(val|valid|validation|test|held_out)'$"),
+            ),
+            linked=("eval.use", "data.use", "train.step"),
         ),
     ),
     needs=(

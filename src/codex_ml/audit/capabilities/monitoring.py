@@ -24,6 +24,9 @@ CAPABILITY = Capability(
                     "*.log_metrics",
                 ),
                 *("self.log_dict", "*.write_record", "csv.DictWriter", "SummaryWriter"),
+                *("Accelerator().log", "wandb.init().log", "MlflowClient().log_batch", "*client.log_batch"),
+                # It keeps its history in trainer_state.json, whatever else is asked for.
+                *("transformers.Trainer", "transformers.Seq2SeqTrainer", "trl.*Trainer"),
             ),
             keywords=(("TrainingArguments", "report_to"), ("TrainingArguments", "logging_steps")),
         ),

@@ -28,7 +28,7 @@ CAPABILITY = Capability(
                     "clearml.Task.init",
                 ),
                 *("EventFileWriter", "mlflow.tracking.MlflowClient"),
-                *("wandb.log", "mlflow.log_metric", "mlflow.log_metrics"),
+                *("wandb.log", "mlflow.log_metric", "mlflow.log_metrics", "*.init_trackers"),
             ),
             keywords=(("TrainingArguments", "report_to"),),
         ),
@@ -42,7 +42,8 @@ CAPABILITY = Capability(
                 ("SummaryWriter", "log_dir"),
                 ("*", "tracking_uri"),
             ),
-            keys=("WANDB_MODE", "MLFLOW_TRACKING_URI"),
+            made=("WANDB_MODE", "MLFLOW_TRACKING_URI"),
+            read=("WANDB_MODE", "MLFLOW_TRACKING_URI"),
         ),
         Signal(
             "track.facts",

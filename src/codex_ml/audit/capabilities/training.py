@@ -25,7 +25,10 @@ CAPABILITY = Capability(
                 *((r"\.train$", "resume_from_checkpoint"), (r"\.fit$", "ckpt_path")),
                 ("*", "resume_from"),
             ),
-            calls=("*optim*.load_state_dict", "*Optim*().load_state_dict", "torch.optim.*().load_state_dict"),
+            calls=(
+                *("*optim*.load_state_dict", "*Optim*().load_state_dict", "torch.optim.*().load_state_dict"),
+                *("accelerator.load_state", "Accelerator().load_state"),
+            ),
             functions=("resume_from", "resume_from_checkpoint", "load_optimizer"),
         ),
         Signal(
@@ -39,12 +42,17 @@ CAPABILITY = Capability(
                 ),
                 *("grad_accum_steps", "accumulation", "accumulate"),
             ),
-            keys=("gradient_accumulation_steps", "accumulate_grad_batches"),
-            calls=("HfArgumentParser",),  # its options hold those of the arguments of training
+            read=("gradient_accumulation_steps", "accumulate_grad_batches"),
+            # Their options hold those of the arguments of training.
+            calls=("HfArgumentParser", "*.parse_args_into_dataclasses", "TrlParser"),
+            bases=("HfArgumentParser",),
         ),
         Signal(
             "train.clip",
-            calls=("clip_grad_norm_", "clip_grad_value_", "clip_gradients", "clip_grads_with_norm_"),
+            calls=(
+                *("clip_grad_norm_", "clip_grad_value_", "clip_gradients", "clip_grads_with_norm_"),
+                *("transformers.Trainer", "transformers.Seq2SeqTrainer", "trl.*Trainer"),
+            ),
             names=("max_grad_norm", "gradient_clip_val", "grad_clip", "clip_norm"),
             # The trainer of transformers clips at 1.0 unless told otherwise.
             bases=("transformers.Trainer", "transformers.Seq2SeqTrainer", "trl.SFTTrainer"),

@@ -26,12 +26,19 @@ def _source(source: Source) -> Iterable[Finding]:
 
 def _tree(index: Index, found: Sequence[Finding]) -> Iterable[Finding]:
     """What a class below defines is abstract in all but name; what an interface declares may do nothing."""
-    declared = {name for facts in index.facts for name in facts.interfaces}
+    declared = [(facts.path, methods) for facts in index.facts for methods in facts.interfaces]
+    own = {
+        (facts.path, name): methods for facts in index.facts for name, (_, methods) in facts.classes.items()
+    }
     for one in found:
         parts = one.evidence.symbol.split(".")
         overridden = len(parts) > 1 and parts[-1] in index.classes.get(parts[-2], ())
-        fulfils = len(parts) > 1 and parts[-1] in declared and "NotImplementedError" not in one.message
-        if not overridden and not fulfils:
+        methods = own.get((one.evidence.path, parts[-2]), frozenset()) if len(parts) > 1 else frozenset()
+        fulfils = any(
+            parts[-1] in interface and interface <= methods and index.joined(path, one.evidence.path)
+            for path, interface in declared
+        )
+        if not overridden and not (fulfils and "NotImplementedError" not in one.message):
             yield one
 
 
