@@ -70,7 +70,7 @@ def audit(root: Path, *, workers: int | None = None) -> Audit:
     rows = []
     for capability in CAPABILITIES:
         own = _densest(capability, evidence)
-        first = [place for name in capability.needs[0].signals for place in own.get(name, ())]
+        first = [place for name in capability.tested_by for place in own.get(name, ())]
         own = {**evidence, **own, TESTED: index.reached(first)}
         rows.append(judge(capability, own, counted=counted, blind=blind))
     checklist = tuple(_checked(item, evidence, counted) for item in ITEMS)

@@ -38,6 +38,13 @@ class Capability:
     name: str
     signals: tuple[Signal, ...]
     needs: tuple[Need, ...]
+    tests_reach: str = ""
+
+    @property
+    def tested_by(self) -> tuple[str, ...]:
+        """The signals that a test must reach: of the need *tests_reach*, else of the first."""
+        named = [need for need in self.needs if need.id == self.tests_reach]
+        return (named or list(self.needs))[0].signals
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,6 @@ ITEMS = (
                         "trl.*Trainer",
                         "tensorflow.random.set_seed",
                         "jax.random.PRNGKey",
-                        "torch.Generator",
                     ),
                 ),
                 keywords=(("TrainingArguments", "seed"),),

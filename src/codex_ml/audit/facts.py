@@ -93,7 +93,7 @@ def facts_of(source: Source, rules: Sequence[Rule] | None = None) -> FileFacts:
     for rule in _source_rules() if rules is None else rules:
         if rule.source is not None:
             kept.findings.extend(rule.source(source))
-    kept.signals = _matcher().found(source)
+    kept.signals = the_matcher().found(source)
     kept.tests = test_facts(source)
     for one in source.imports:
         kept.imports |= {one.module, f"{one.module}.{one.name}"} if one.name else {one.module}
@@ -138,7 +138,7 @@ def _source_rules() -> tuple[Rule, ...]:
 
 
 @cache
-def _matcher() -> Matcher:
+def the_matcher() -> Matcher:
     from codex_ml.audit.capabilities import CAPABILITIES
     from codex_ml.audit.checklist import ITEMS
 

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from codex_ml.audit.facts import FileFacts
+from codex_ml.audit.facts import FileFacts, the_matcher
 from codex_ml.audit.model import Evidence
 from codex_ml.audit.programs import modules_of, programs
 from codex_ml.audit.project import Project
 from codex_ml.audit.project_signals import project_signals
+from codex_ml.audit.settings import settings_signals
 from codex_ml.audit.signals import parted
 from codex_ml.audit.testing import TestFact
 from codex_ml.audit.tree import Tree, Unread
@@ -73,6 +74,10 @@ class Index:
                     found[name].extend(places)
         for name, places in project_signals(self.project).items():
             found[name].extend(places)
+        if found.get("config.use"):  # else nothing reads them
+            for key, places in settings_signals(self.project, the_matcher()).items():
+                if "@" not in key:  # what has conditions on a file of code is not shown by a setting
+                    found[key].extend(places)
         self._link(found)
         without = {(one.path, one.symbol) for one in found.get("eval.nograd", ())}
         modes = [one for one in found.get("eval.mode", ()) if (one.path, one.symbol) in without]

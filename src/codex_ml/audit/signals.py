@@ -25,9 +25,9 @@ class Signal:
 
     *calls*: resolved dotted names, ``*`` for any part before a dot. *keywords*: (callee, keyword).
     *arguments*: (how the last name of the callee begins, what the source of an argument matches). *methods*:
-    a class that has all of them. *bases*: a class below one of these. *functions*, *names* (attributes and
-    keywords), *made* and *read* (keys of dictionaries): exact names. *imports*: modules. *promises*:
-    functions that show nothing by their name, but that it is stubbed when they are stubs.
+    a class or module that has all of them. *bases*: a class below one of these. *functions*, *names*
+    (attributes and keywords), *made* and *read* (keys of dictionaries): exact names. *imports*: modules.
+    *promises*: functions that show nothing by their name, but that it is stubbed when they are stubs.
 
     *outside*: classes below one of these show nothing. *linked*: what it shows counts in one program (files
     that imports join) with a place of one of these signals. *unless*: nothing in a file where one of these
@@ -120,6 +120,21 @@ class Matcher:
                 found[f"stub:{name}"].append(Evidence(*source.place(one.line), one.name, f"def {one.short}"))
         return {name: sorted(places) for name, places in found.items() if places}
 
+    def by_call(self, name: str, raw: str = "") -> Iterator[str]:
+        """The signals that a call shows, by its resolved name or as it is written."""
+        head, last = name.partition(".")[0], name.rpartition(".")[2]
+        for pattern, signal in (*self._calls.get(last, ()), *self._packages.get(head, ())):
+            # `trainer.fit` of a trainer that something unknown made is known by its own name alone.
+            if pattern.search(name) or ("()" in name and pattern.search(raw)):
+                yield signal
+
+    def by_option(self, name: str) -> Iterator[str]:
+        """The signals that an option of a trainer shows, wherever it is given."""
+        yield from self._names.get(name, ())
+        for callee, signal in self._keywords.get(name, ()):
+            if "Train" in callee or "train" in callee or "fit" in callee:
+                yield signal
+
     def _all(self, source: Source) -> Iterator[tuple[str, int, str, str]]:
         yield from self._from_calls(source)
         yield from self._from_classes(source)
@@ -140,10 +155,8 @@ class Matcher:
 
     def _from_calls(self, source: Source) -> Iterator[tuple[str, int, str, str]]:
         for call in source.calls:
-            head = call.name.partition(".")[0]
-            for pattern, name in (*self._calls.get(call.last, ()), *self._packages.get(head, ())):
-                if pattern.search(call.name):
-                    yield name, call.line, call.owner, f"{call.name}(…)"
+            for name in self.by_call(call.name, call.raw):
+                yield name, call.line, call.owner, f"{call.name}(…)"
             for callee, wanted, name in self._arguments if self._argued.match(call.last) else ():
                 if re.match(callee, call.last) and _given(call.node, wanted):
                     yield name, call.line, call.owner, f"{call.name}(…)"
@@ -171,6 +184,11 @@ class Matcher:
             for base, name in self._bases:
                 if any(found == base or found.endswith(f".{base}") for found in one.bases):
                     yield name, one.line, one.name, f"class below {base}"
+        functions = {one.name: one.line for one in source.definitions if not one.owner and not one.is_class}
+        for wanted, name in self._methods:
+            if wanted <= functions.keys():
+                first = min(wanted)
+                yield name, functions[first], first, f"module with {', '.join(sorted(wanted))}"
         for one in source.definitions:
             for argument in _arguments(one.node):
                 for name in self._names.get(argument.arg, ()):

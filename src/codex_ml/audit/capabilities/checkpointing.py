@@ -67,7 +67,8 @@ CAPABILITY = Capability(
         ),
         Signal(
             "ckpt.opt_saved",
-            arguments=((r"(save|write|dump|store|publish)", r"optim"),),
+            # The optimizer's state or tensors handed to what writes; the optimizer itself says nothing.
+            arguments=((r"(save|write|dump|store|publish)", r"\boptim\w*\.\w+\(|\.optim\w*\b"),),
             made=("optimizer", "optimizer_state_dict", "optim"),
             linked=(*_SAVED, "train.step"),
         ),

@@ -11,7 +11,7 @@ CAPABILITY = Capability(
     signals=(
         Signal(
             "model.use",
-            bases=("nn.Module", "Module", "LightningModule", "PreTrainedModel", "keras.Model"),
+            bases=("nn.Module", "LightningModule", "PreTrainedModel", "keras.Model"),
             calls=(
                 *("AutoModel*.from_pretrained", "*Model.from_pretrained", "*LMHeadModel.from_pretrained"),
                 *("*ForCausalLM.from_pretrained", "*ForSequenceClassification.from_pretrained"),
@@ -21,9 +21,11 @@ CAPABILITY = Capability(
         ),
         Signal(
             "model.device",
-            keywords=(("*", "device_map"), ("*", "torch_dtype"), ("*", "device")),
+            keywords=(
+                *(("*", "device_map"), ("*", "torch_dtype"), ("*", "device")),
+                (r"(\.to|from_pretrained|from_config|autocast|\.load\w*)$", "dtype"),
+            ),
             calls=("*.cuda", "torch.device"),
-            names=("dtype",),
         ),
         Signal(
             "model.checked",

@@ -96,4 +96,5 @@ CAPABILITY = Capability(
             "test each rule on text that must and must not match",
         ),
     ),
+    tests_reach="filter",
 )

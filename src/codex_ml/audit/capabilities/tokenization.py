@@ -16,11 +16,9 @@ CAPABILITY = Capability(
                 *("*TokenizerFast.from_pretrained", "Tokenizer.from_file", "SentencePieceProcessor"),
                 *("tiktoken.get_encoding", "tiktoken.Encoding", "tiktoken.encoding_for_model"),
             ),
-            methods=(("encode", "decode"),),
-            functions=("encode_text", "decode_text"),
+            methods=(("encode", "decode"), ("encode_text", "decode_text")),
             promises=("encode", "tokenize"),
         ),
-        Signal("tok.both", functions=("encode",)),
         Signal(
             "tok.batch",
             keywords=(("*", "padding"), ("*", "truncation"), (r"(?i)tokeniz", "max_length")),
@@ -50,7 +48,7 @@ CAPABILITY = Capability(
     needs=(
         Need(
             "use",
-            ("tok.use", "tok.both"),
+            ("tok.use",),
             "no tokenizer that encodes and decodes",
             "text cannot become training data",
             "load or train a tokenizer and keep it with the model",
