@@ -103,7 +103,7 @@ def _settled(index: Index, rules: Sequence[Rule]) -> tuple[tuple[Finding, ...], 
     kept: list[Finding] = []
     aside: list[Suppression] = []
     for one in sorted(set(found), key=_order):
-        reason = _suppression(one, suppressed)
+        reason = one.excused or _suppression(one, suppressed)
         if reason:
             aside.append(Suppression(one, reason))
         else:

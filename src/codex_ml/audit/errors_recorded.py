@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import os
+from pathlib import Path
 from typing import Any
 
 from codex_ml.audit.audit import Audit
@@ -12,39 +13,77 @@ from codex_ml.core.redact import redact_text
 
 _MANY = 20
 _TEXT = 600
+#: Of a larger file, the end is read.
 _LARGEST = 5_000_000
 
 
 def recorded_errors(audit: Audit) -> list[dict[str, Any]]:
-    """The newest ones, with their context and status. Nothing of it is run, and secrets are taken out."""
+    """The newest ones, with their context and status, and how many are not shown.
+
+    Nothing of it is run, links are not followed, and secrets are taken out.
+    """
     found: list[dict[str, Any]] = []
-    places = (audit.tree.root / ".codex" / "errors.ndjson", audit.tree.root / "errors_codex.log")
-    for place, read in zip(places, (_ndjson, _log), strict=True):
-        if place.is_file() and not place.is_symlink() and place.stat().st_size <= _LARGEST:
-            text = place.read_text(encoding="utf-8", errors="replace")
-            name = place.relative_to(audit.tree.root).as_posix()
-            found += [{"source": name, **one} for one in read(text)]
-    return found[-_MANY:]
+    for name, read in ((".codex/errors.ndjson", _ndjson), ("errors_codex.log", _log)):
+        text = _end_of(audit.tree.root / name)
+        rows, damaged = read(text or "")
+        found += [{"source": name, **one} for one in rows[-_MANY:]]
+        left = [(len(rows) - _MANY, "older errors are not shown"), (damaged, "lines are damaged")]
+        said = [f"{count} {what}" for count, what in left if count > 0]
+        if text is None and (audit.tree.root / name).is_symlink():
+            said.append("a symbolic link, not followed")
+        if said:
+            found.append(_note(name, "; ".join(said)))
+    return found
 
 
-def _ndjson(text: str) -> Iterator[dict[str, Any]]:
-    for line in text.splitlines():
+def _note(name: str, said: str) -> dict[str, Any]:
+    return {"source": name, "step": "", "error": f"({said})", "context": "", "status": "", "timestamp": ""}
+
+
+def _end_of(place: Path) -> str | None:
+    """The text of a regular file that no link leads to, its end when it is large."""
+    if place.is_symlink() or place.parent.is_symlink() or not place.is_file():
+        return None
+    with place.open("rb") as stream:
+        size = stream.seek(0, os.SEEK_END)
+        stream.seek(max(0, size - _LARGEST))
+        if size > _LARGEST:
+            stream.readline()
+        return stream.read().decode("utf-8", "replace")
+
+
+def _ndjson(text: str) -> tuple[list[dict[str, Any]], int]:
+    """Errors, each as its last line has it; how many lines are none."""
+    found: dict[str, dict[str, Any]] = {}
+    damaged = 0
+    for number, line in enumerate(text.splitlines()):
         try:
             row = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
+            row = None
+        if not isinstance(row, dict) or not (row.get("error") or row.get("err")):
+            damaged += bool(line.strip())
             continue
-        if isinstance(row, dict):
-            yield {
-                "step": _clean(row.get("step", "")),
-                "error": _clean(row.get("error", row.get("err", ""))),
-                "context": _clean(row.get("context", row.get("ctx", ""))),
-                "status": str(row.get("status", "Unresolved")),
-                "timestamp": str(row.get("ts", "")),
-            }
+        key = row.get("fingerprint")
+        found[key if isinstance(key, str) else f"line {number}"] = {
+            "step": _clean(row.get("step", "")),
+            "error": _clean(row.get("error", row.get("err", ""))),
+            "context": _clean(row.get("context", row.get("ctx", ""))),
+            "status": _status(row),
+            "timestamp": _clean(row.get("ts", "")),
+        }
+    return list(found.values()), damaged
 
 
-def _log(text: str) -> Iterator[dict[str, Any]]:
+def _status(row: dict[str, Any]) -> str:
+    """``Resolved: how``, where it is said how."""
+    status, how = _clean(row.get("status", "Unresolved")), row.get("resolution")
+    return f"{status}: {_clean(how)}" if how else status
+
+
+def _log(text: str) -> tuple[list[dict[str, Any]], int]:
     """Blank-line separated entries; ``Context:`` and ``Status:`` lines belong to the error above them."""
+    found = []
     for block in text.split("\n\n"):
         lines = [line for line in block.strip().splitlines() if line.strip()]
         if not lines:
@@ -54,13 +93,16 @@ def _log(text: str) -> Iterator[dict[str, Any]]:
             for name in ("Context", "Status")
         }
         error = [line for line in lines if not line.startswith(("Context:", "Status:"))]
-        yield {
-            "step": "",
-            "error": _clean("\n".join(error)),
-            "context": _clean(tagged["Context"]),
-            "status": tagged["Status"] or "Unresolved",
-            "timestamp": "",
-        }
+        found.append(
+            {
+                "step": "",
+                "error": _clean("\n".join(error)),
+                "context": _clean(tagged["Context"]),
+                "status": _clean(tagged["Status"]) or "Unresolved",
+                "timestamp": "",
+            }
+        )
+    return found, 0
 
 
 def _clean(value: object) -> str:

@@ -39,7 +39,10 @@ class Evidence:
 
 @dataclass(frozen=True, order=True)
 class Finding:
-    """One thing that a rule saw. *severity*: of `SEVERITIES`; *confidence*: 1 (a guess) to 5 (certain)."""
+    """One thing that a rule saw. *severity*: of `SEVERITIES`; *confidence*: 1 (a guess) to 5 (certain).
+
+    *excused*: the reason why the rule itself sets it aside.
+    """
 
     rule: str
     severity: str
@@ -48,6 +51,7 @@ class Finding:
     message: str
     action: str
     confidence: int = 4
+    excused: str = ""
 
     def key(self) -> str:
         """What makes it the same finding in the next report, wherever its line went."""

@@ -139,6 +139,9 @@ def _read_pyproject(project: Project, file: File) -> None:
     except tomllib.TOMLDecodeError as error:
         project.broken.append((file.path, f"invalid TOML: {error}"))
         return
+    for path in _TABLES:
+        if wrong := _emptied(found, path):
+            project.broken.append((file.path, f"[{wrong}] is no table"))
     if not project.pyproject:
         project.pyproject, project.pyproject_path = found, file.path
     section = found.get("project", {})
@@ -156,6 +159,26 @@ def _read_pyproject(project: Project, file: File) -> None:
     for name, pin in poetry.items() if isinstance(poetry, dict) else ():
         if name != "python":
             project.requirements.append(Requirement(name, str(pin), file.path, _line_of(text, name)))
+
+
+#: Tables of pyproject.toml that are looked into.
+_TABLES = (
+    *("project.scripts", "project.entry-points", "project.optional-dependencies", "dependency-groups"),
+    *("tool.poetry.dependencies", "tool.poetry.scripts", "tool.coverage.report"),
+)
+
+
+def _emptied(found: dict[str, Any], path: str) -> str:
+    """Empty what should be a table and is none, so that others need not ask; its name, or nothing."""
+    parts = path.split(".")
+    for depth, part in enumerate(parts, start=1):
+        if part not in found:
+            return ""
+        if not isinstance(found[part], dict):
+            found[part] = {}
+            return ".".join(parts[:depth])
+        found = found[part]
+    return ""
 
 
 def _line_of(text: str, wanted: str) -> int:

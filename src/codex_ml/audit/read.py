@@ -14,8 +14,10 @@ from codex_ml.audit.tree import File, Unread, read_bytes
 from codex_ml.audit.walk import parse
 
 _PYTHON_2 = re.compile(
-    r"^\s*(print\s+[\"'\w]|exec\s+[\"']|except\s+[\w.]+\s*,\s*\w+\s*:|raise\s+\w+\s*,)", re.MULTILINE
+    r"^[ \t]*(print\s+[\"'\w]|exec\s+[\"']|except\s+[\w.]+\s*,\s*\w+\s*:|raise\s+\w+\s*,)", re.MULTILINE
 )
+#: ``name?`` and ``name??``, for which IPython shows the documentation.
+_HELP = re.compile(r"[ \t]*%?[\w.]+\?{1,2}[ \t]*$")
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ def decode_python(data: bytes) -> str | None:
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
         return _plain(data.decode(encoding).removeprefix("\ufeff"))
-    except (SyntaxError, UnicodeDecodeError, LookupError):
+    except (SyntaxError, UnicodeError, LookupError, ValueError):
         return decode(data)
 
 
@@ -112,7 +114,7 @@ def code_of(cells: list[Cell]) -> tuple[str, tuple[tuple[int, int], ...]]:
             continue
         whole = cell.text.startswith("%%")  # the cell is of another language
         for number, line in enumerate(cell.text.split("\n"), start=1):
-            magic = whole or line.lstrip().startswith(("%", "!", "?")) or line.rstrip().endswith("?")
+            magic = whole or line.lstrip().startswith(("%", "!", "?")) or _HELP.match(line) is not None
             indent = line[: len(line) - len(line.lstrip())]
             lines.append(f"{indent}pass  # {line.strip()}" if magic and not whole else "#" if magic else line)
             places.append((cell.number, number))

@@ -96,11 +96,20 @@ def report_date(audit: Audit, given: str | None) -> str:
     """
     if given is not None:
         _check_day(given)
-    if audit.tree.git is not None:
+    if audit.tree.git is not None and audit.tree.git.date:
         return audit.tree.git.date
     epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
-    if epoch.isdigit():
-        return day(int(epoch))
+    if epoch:
+        found = day(int(epoch)) if re.fullmatch(r"[0-9]{1,18}", epoch) else ""
+        if not found:
+            raise UsageError(
+                "SOURCE_DATE_EPOCH is no time",
+                code="audit.date",
+                got=epoch[:40],
+                wanted="seconds since 1970",
+                next_step="unset it, or set it to the output of `date +%s`",
+            )
+        return found
     if given is None:
         raise UsageError(
             "a report needs a date, and here is no commit to take it from",

@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from codex_ml.core.git_calls import git
@@ -20,6 +21,13 @@ _SKIPPED = frozenset(
         *(".git", ".hg", ".svn", ".venv", "venv", "env", "node_modules", "__pycache__", "build", "dist"),
         *(".tox", ".nox", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis", ".eggs"),
         *("site-packages", "wandb", "mlruns", "lightning_logs"),
+    }
+)
+#: Of these nobody wants to hear.
+_CACHES = frozenset(
+    {
+        *(".git", ".hg", ".svn", "node_modules", "__pycache__", ".tox", ".nox", ".mypy_cache"),
+        *(".pytest_cache", ".ruff_cache", ".hypothesis", ".eggs"),
     }
 )
 
@@ -51,7 +59,7 @@ class Unread:
 
 @dataclass(frozen=True)
 class GitFacts:
-    """Of HEAD: *date* is the committer's, YYYY-MM-DD in UTC."""
+    """Of HEAD: *date* is the committer's, YYYY-MM-DD in UTC; empty where it is none that a calendar has."""
 
     branch: str
     commit: str
@@ -99,7 +107,8 @@ def read_tree(root: Path) -> Tree:
             next_step="give yourself the right to read it",
         ) from error
     unread: list[Unread] = []
-    names = _tracked(root)
+    _is_link.cache_clear()
+    names = _tracked(root, unread)
     found = _walk(root, unread) if names is None else names
     files = [file for name in sorted(set(found)) if (file := _file(root, name, unread)) is not None]
     name = shown(root.resolve().name) or "repository"
@@ -122,7 +131,7 @@ def read_bytes(file: File) -> bytes | None:
         return None
 
 
-def _tracked(root: Path) -> list[str] | None:
+def _tracked(root: Path, unread: list[Unread]) -> list[str] | None:
     """What git counts to the repository, new files included; None where there is none."""
     answer = git(
         root,
@@ -132,6 +141,9 @@ def _tracked(root: Path) -> list[str] | None:
         keep=1 << 28,
     )
     if answer is None or not answer.good:
+        if (root / ".git").exists():
+            said = "there is no git" if answer is None else answer.error.splitlines()[:1]
+            unread.append(Unread(".git", f"git does not read it, so ignored files count too: {said}"[:200]))
         return None
     return [os.fsdecode(name) for name in answer.out.split(b"\0") if name] or None
 
@@ -142,6 +154,9 @@ def _walk(root: Path, unread: list[Unread]) -> Iterator[str]:
         unread.append(Unread(shown(place), _reason(error)))
 
     for folder, folders, names in os.walk(root, onerror=failed):
+        for name in sorted(_SKIPPED.intersection(folders) - _CACHES):
+            place = os.path.relpath(os.path.join(folder, name), root)  # noqa: PTH118
+            unread.append(Unread(shown(place), "left out: no git says whether it belongs to the repository"))
         folders[:] = sorted(name for name in folders if name not in _SKIPPED)
         for name in [*names, *(name for name in folders if (Path(folder) / name).is_symlink())]:
             yield os.path.relpath(os.path.join(folder, name), root)  # noqa: PTH118 - names of any bytes
@@ -157,7 +172,10 @@ def _file(root: Path, name: str, unread: list[Unread]) -> File | None:
     except OSError as error:
         unread.append(Unread(path, _reason(error)))
         return None
-    if stat.S_ISLNK(status.st_mode):
+    above = _link_above(root, name)
+    if above:
+        unread.append(Unread(path, f"below a symbolic link ({shown(above)}), not followed"))
+    elif stat.S_ISLNK(status.st_mode):
         unread.append(Unread(path, f"a symbolic link to {shown(str(place.readlink()))}, not followed"))
     elif stat.S_ISDIR(status.st_mode):
         unread.append(Unread(path, "a repository of its own (submodule)"))
@@ -170,6 +188,21 @@ def _file(root: Path, name: str, unread: list[Unread]) -> File | None:
     else:
         return File(path, status.st_size, place)
     return None
+
+
+def _link_above(root: Path, name: str) -> str:
+    """The folder of *name* that is a link; a repository may hold a path that now leads elsewhere."""
+    folder = root
+    for part in Path(name).parts[:-1]:
+        folder /= part
+        if _is_link(folder):
+            return os.path.relpath(folder, root)
+    return ""
+
+
+@lru_cache(maxsize=4096)
+def _is_link(folder: Path) -> bool:
+    return folder.is_symlink()
 
 
 def _reason(error: OSError) -> str:
@@ -193,7 +226,10 @@ def _git_facts(root: Path) -> GitFacts | None:
 
 
 def day(seconds: int) -> str:
-    """YYYY-MM-DD in UTC."""
+    """YYYY-MM-DD in UTC; empty for a time that no calendar has."""
     from datetime import UTC, datetime
 
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")
+    try:
+        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d}".zfill(10)
+    except (ValueError, OverflowError, OSError):
+        return ""

@@ -12,7 +12,6 @@ from codex_ml.audit.rule import Rule
 from codex_ml.audit.source import Source
 
 _OPEN = re.compile(r"\b(TODO|FIXME|XXX|TBD)\b")
-_VALUE = re.compile(r"(#.*\b(TODO|FIXME|XXX|TBD)\b)|(:\s*[\"']?(TODO|FIXME|TBD)\b)")
 _ACTION = "do it, or write it down as an issue and remove the note"
 
 
@@ -28,8 +27,17 @@ def _tree(index: Index, found: Sequence[Finding]) -> Iterable[Finding]:
     yield from found
     for file in index.tree.files:
         if file.suffix in (".yaml", ".yml", ".toml", ".ini", ".cfg", ".sh") and file.size < 1_000_000:
-            for number, line in index.project.lines(file, _VALUE.pattern):
+            for number, line in index.project.lines(file, _OPEN.pattern):
+                match = _OPEN.search(line)
+                if match is None or not _is_note(line, match):
+                    continue
                 yield RULE.finding((file.path, number), _said(line.strip()), _ACTION, confidence=5)
+
+
+def _is_note(line: str, match: re.Match[str]) -> bool:
+    """A comment, or a value that is nothing yet: ``name: TODO``."""
+    before = line[: match.start()]
+    return "#" in before or (match[0] != "XXX" and before.rstrip(" \t\"'").endswith(":"))
 
 
 def _said(text: str) -> str:
