@@ -15,7 +15,7 @@ from codex_ml.audit.facts import analyse
 from codex_ml.audit.index import Index
 from codex_ml.audit.model import Evidence, Finding, Suppression, severity_rank
 from codex_ml.audit.project import project_name, read_project
-from codex_ml.audit.rule import Rule, all_rules
+from codex_ml.audit.rule import Rule, all_rules, broken_rules, is_foreign
 from codex_ml.audit.suppressing import Comment, written_beside
 from codex_ml.audit.tree import Tree, Unread, read_tree
 
@@ -95,9 +95,17 @@ def _settled(index: Index, rules: Sequence[Rule]) -> tuple[tuple[Finding, ...], 
         for finding in facts.findings:
             by_rule[finding.rule].append(finding)
     found: list[Finding] = []
+    broken = dict(broken_rules())
+    for facts in index.facts:
+        broken |= facts.broken
     for rule in rules:
         own = by_rule.get(rule.id, [])
-        found.extend(own if rule.tree is None else rule.tree(index, own))
+        try:
+            found.extend(own if rule.tree is None else rule.tree(index, own))
+        except Exception as error:
+            if not is_foreign(rule):
+                raise
+            broken[rule.id] = f"{type(error).__name__}: {error}"[:200]
     suppressed = {place: comment for facts in index.facts for place, comment in facts.suppressed.items()}
     suppressed |= written_beside(index.project)
     kept: list[Finding] = []
@@ -108,7 +116,12 @@ def _settled(index: Index, rules: Sequence[Rule]) -> tuple[tuple[Finding, ...], 
             aside.append(Suppression(one, reason))
         else:
             kept.append(one)
+    index.unread = [*index.unread, *(_left_out(name, why) for name, why in sorted(broken.items()))]
     return tuple(kept), tuple(aside)
+
+
+def _left_out(name: str, why: str) -> Unread:
+    return Unread(f"(rule {name})", f"a rule of a plugin, left out where it broke: {why}")
 
 
 def _order(one: Finding) -> tuple[int, str, Evidence, str]:

@@ -12,7 +12,7 @@ from functools import cache
 
 from codex_ml.audit.model import Evidence, Finding
 from codex_ml.audit.read import read_source
-from codex_ml.audit.rule import Rule, all_rules
+from codex_ml.audit.rule import Rule, all_rules, is_foreign
 from codex_ml.audit.signals import Matcher, matcher
 from codex_ml.audit.source import Source
 from codex_ml.audit.stubs import is_interface
@@ -38,7 +38,7 @@ class FileFacts:
     *classes*: name -> (bases, methods). *calls*: function -> the last names that it calls; ``""`` is the
     module. *required*: package -> line, for what is imported with the module and must be there; *guarded*:
     packages whose absence is asked for or caught. *interfaces*: the methods of each protocol and
-    abstract class.
+    abstract class. *broken*: rules of plugins that raised.
     """
 
     path: str
@@ -56,6 +56,7 @@ class FileFacts:
     required: dict[str, int] = field(default_factory=dict)
     guarded: set[str] = field(default_factory=set)
     interfaces: list[frozenset[str]] = field(default_factory=list)
+    broken: dict[str, str] = field(default_factory=dict)
 
 
 def analyse(files: Sequence[File], *, workers: int) -> tuple[list[FileFacts], list[Unread]]:
@@ -92,7 +93,7 @@ def facts_of(source: Source, rules: Sequence[Rule] | None = None) -> FileFacts:
     kept = FileFacts(source.path, len(source.lines), source.is_test, source.main)
     for rule in _source_rules() if rules is None else rules:
         if rule.source is not None:
-            kept.findings.extend(rule.source(source))
+            _look(rule, source, kept)
     kept.signals = the_matcher().found(source)
     kept.tests = test_facts(source)
     for one in source.imports:
@@ -122,6 +123,16 @@ def facts_of(source: Source, rules: Sequence[Rule] | None = None) -> FileFacts:
         line = source.text.count("\n", 0, match.start()) + 1
         kept.signals["docs.names"] = [Evidence(source.path, line, "", match[0])]
     return kept
+
+
+def _look(rule: Rule, source: Source, kept: FileFacts) -> None:
+    assert rule.source is not None
+    try:
+        kept.findings.extend(rule.source(source))
+    except Exception as error:
+        if not is_foreign(rule):
+            raise
+        kept.broken[rule.id] = f"{type(error).__name__}: {error}"[:200]
 
 
 def _helpers(source: Source) -> set[str]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from codex_ml.audit.model import Evidence, Finding
 from codex_ml.audit.source import Source
-from codex_ml.errors import LoadError
+from codex_ml.errors import RegistryError
+from codex_ml.registry.builtins import BUILTINS
 
 if TYPE_CHECKING:
     from codex_ml.audit.index import Index
@@ -45,20 +46,37 @@ class Rule:
 
 
 def all_rules() -> tuple[Rule, ...]:
-    """Every rule by id, those of installed plugins included. Raises LoadError for one that is no `Rule`."""
+    """Every rule by id, those of plugins included, without those that are broken (see `broken_rules`)."""
+    return _loaded()[0]
+
+
+def broken_rules() -> Mapping[str, str]:
+    """The rules of plugins that do not load, by name, and why: they are left out, and the audit says so."""
+    return _loaded()[1]
+
+
+def is_foreign(rule: Rule) -> bool:
+    """Whether a rule is of a plugin: what it raises is told, and ends no audit."""
+    return rule.id not in BUILTINS["audit_rules"]
+
+
+def _loaded() -> tuple[tuple[Rule, ...], dict[str, str]]:
     from codex_ml.registry import registry_for
 
     registry = registry_for("audit_rules")
-    found = tuple(registry.get(name, contract=_is_rule) for name in registry.names())
-    for name, rule in zip(registry.names(), found, strict=True):
-        if rule.id != name:
-            raise LoadError(
-                f"the rule registered as '{name}' calls itself '{rule.id}'",
-                code="audit.rule-id",
-                wanted="one name",
-                next_step="give the rule the id of its entry point",
-            )
-    return found
+    found: list[Rule] = []
+    broken: dict[str, str] = {}
+    for name in registry.names():
+        try:
+            rule = registry.get(name, contract=_is_rule)
+        except RegistryError as error:
+            broken[name] = error.line()
+            continue
+        if rule.id == name:
+            found.append(rule)
+        else:
+            broken[name] = f"it calls itself '{rule.id}'; a rule has the id of its entry point"
+    return tuple(found), broken
 
 
 def _is_rule(component: object) -> bool:

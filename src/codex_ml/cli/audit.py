@@ -136,15 +136,17 @@ def run(
 @common_options
 def rules(invocation: Invocation) -> None:
     """What the auditor looks for, built in and from plugins."""
-    from codex_ml.audit.rule import all_rules
+    from codex_ml.audit.rule import all_rules, broken_rules
 
     found = all_rules()
+    broken = broken_rules()
     rows = [{"id": one.id, "severity": one.severity, "title": one.title, "why": one.why} for one in found]
     width = max(len(one.id) for one in found)
     lines = [f"{one.id:{width}}  {one.severity:8}  {one.title}: {one.why}" for one in found]
     lines.append("")
     lines.append("Set one aside in code, with a reason: # codex-audit: ignore[RULE] why")
-    invocation.emit({"rules": rows}, "\n".join(lines))
+    lines += [f"left out: {name}: {why}" for name, why in broken.items()]
+    invocation.emit({"rules": rows, "broken": dict(broken)}, "\n".join(lines))
 
 
 @command.command("schema")

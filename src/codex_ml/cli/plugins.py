@@ -55,10 +55,17 @@ def info(invocation: Invocation, name: str) -> None:
 @click.argument("name")
 def check(invocation: Invocation, name: str) -> int:
     """Run the conformance kit (codex_ml.testing) on a plugin, or on KIND module:attribute."""
+    from codex_ml.errors import UsageError
     from codex_ml.registry import registry_for
     from codex_ml.testing import run_checks
 
     plugin = _named(name)
+    if not _allowed(plugin):
+        raise UsageError(
+            f"{plugin.who()} is left out by CODEX_PLUGINS, so it is not run",
+            code="plugin.allow",
+            next_step=f"let it in for this call: CODEX_PLUGINS={plugin.distribution}",
+        )
     rows = run_checks(plugin.kind, plugin.target, **registry_for(plugin.kind).arguments(plugin.name))
     lines = [f"{'ok' if row['error'] is None else 'FAILED':6}  {row['check']}" + _why(row) for row in rows]
     failed = [row for row in rows if row["error"] is not None]

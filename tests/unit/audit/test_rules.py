@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from audit_repos import notebook, write
+from codex_ml.audit import facts
 from codex_ml.audit.audit import audit
+from codex_ml.audit.model import Finding
 from codex_ml.audit.rule import Rule, all_rules
-from codex_ml.errors import LoadError
+from codex_ml.registry import registry_for
 
 pytestmark = pytest.mark.needs("audit")
 
@@ -158,16 +160,31 @@ def test_the_baseline_of_the_repository_excuses_what_it_knows(tmp_path: Path) ->
     )
 
 
-def test_a_plugin_that_gives_no_rule_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    from codex_ml.registry import registry_for
+def test_a_rule_of_a_plugin_that_breaks_is_named_and_the_others_go_on(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def fail(*_args: object) -> list[Finding]:
+        raise KeyError("by design")
 
-    registry = registry_for("audit_rules")
-    monkeypatch.setitem(registry._targets, "mine", "json:dumps")
-    with pytest.raises(LoadError) as caught:
-        all_rules()
-    assert "'mine' among the audit_rules" in str(caught.value)
-    rule = Rule("other", "low", "t", "w.", tree=lambda _index, found: found)
-    monkeypatch.setattr("json.mine", rule, raising=False)
-    monkeypatch.setitem(registry._targets, "mine", "json:mine")
-    with pytest.raises(LoadError, match="calls itself 'other'"):
-        all_rules()
+    targets = registry_for("audit_rules")._targets
+    rules = {
+        "of-source": Rule("of-source", "low", "t", "w.", source=fail),
+        "of-tree": Rule("of-tree", "low", "t", "w.", tree=fail),
+        "misnamed": Rule("other", "low", "t", "w.", tree=lambda _index, found: found),
+    }
+    for name, rule in rules.items():
+        monkeypatch.setattr(f"json.{name.replace('-', '_')}", rule, raising=False)
+        monkeypatch.setitem(targets, name, f"json:{name.replace('-', '_')}")
+    monkeypatch.setitem(targets, "no-rule", "json:dumps")
+    monkeypatch.setitem(targets, "gone", "no_such_module:RULE")
+    facts._source_rules.cache_clear()
+    try:
+        found = audit(write(tmp_path, {"a.py": "import os\nos.system(a)\n"}), workers=1)
+    finally:
+        facts._source_rules.cache_clear()
+    assert "shell-true" in {one.rule for one in found.findings}
+    told = {one.path: one.reason for one in found.index.unread}
+    assert set(told) == {f"(rule {name})" for name in (*rules, "no-rule", "gone")}
+    assert "by design" in told["(rule of-source)"] and "by design" in told["(rule of-tree)"]
+    assert "calls itself 'other'" in told["(rule misnamed)"]
+    assert "'no-rule' among the audit_rules" in told["(rule no-rule)"]
