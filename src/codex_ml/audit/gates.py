@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import shutil
-import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -18,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from codex_ml.audit.index import Index
-from codex_ml.core.redact import redact_text
+from codex_ml.core.programs import last_of, run_program
 from codex_ml.errors import UsageError
 
 _TAIL = 20_000
@@ -122,36 +119,13 @@ def run_gates(root: Path, gates: Sequence[Gate], *, seconds: float) -> Iterator[
 def _run(root: Path, gate: Gate, seconds: float) -> Outcome:
     began = time.monotonic()
     with tempfile.TemporaryFile() as output:
-        process = subprocess.Popen(
-            gate.command,
-            cwd=root,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
         try:
-            code: int | None = process.wait(seconds)
-            outcome = "passed" if code == 0 else "failed"
-        except subprocess.TimeoutExpired:
-            code, outcome = None, "timed out"
-        finally:
-            _end(process)
-        size = output.seek(0, os.SEEK_END)
-        output.seek(max(0, size - _TAIL))
-        if size > _TAIL:
-            output.readline()  # half a line may hold half a secret, which is not known as one
-        text = output.read().decode("utf-8", "replace")
-    return Outcome(gate, outcome, code, time.monotonic() - began, redact_text(text))
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the command and what it started; a session of its own holds them together."""
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
-    process.wait()
+            code = run_program(gate.command, cwd=root, seconds=seconds, output=output)
+        except OSError as error:
+            return Outcome(gate, "skipped", None, 0.0, f"it cannot be started: {error.strerror}")
+        text = last_of(output, _TAIL)
+    outcome = "timed out" if code is None else "passed" if code == 0 else "failed"
+    return Outcome(gate, outcome, code, time.monotonic() - began, text)
 
 
 def gates_report(outcomes: Sequence[Outcome], error_blocks: Sequence[str], tests: int) -> dict[str, Any]:

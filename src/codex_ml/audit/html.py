@@ -7,6 +7,7 @@ from html import escape
 from importlib import resources
 from typing import Any
 
+from codex_ml.audit.capture import CAPTURE
 from codex_ml.audit.model import COLUMNS
 
 Report = Mapping[str, Any]
@@ -107,6 +108,10 @@ def _findings(report: Report) -> Iterator[str]:
         yield f"<p>{said}</p>{_list(places)}</details>"
     if not report["snapshot"]["findings"]:
         yield "<p>No rule found anything.</p>"
+    rows = report["snapshot"]["audit_integrity"]["suppressed"]
+    aside = [f"{one['where']} ({one['rule']}): {one['reason']}" for one in rows]
+    if aside:
+        yield f"<p>Set aside in the code:</p>{_list(aside)}"
 
 
 def _patches(report: Report) -> Iterator[str]:
@@ -164,6 +169,9 @@ def _checklist(report: Report) -> Iterator[str]:
             )
         )
     yield from _table(("Item", "Existing", "Needed for parity", "Research prompt"), rows)
+    asked = [f"{one['category']}: {one['question']}" for one in report["questions"]]
+    yield f"<h3>Research questions</h3>{_list(asked)}"
+    yield f"<details><summary>6.1 Environment capture</summary><pre>{escape(CAPTURE)}</pre></details>"
 
 
 def _rest(report: Report) -> Iterator[str]:

@@ -49,6 +49,10 @@ _GENERIC = frozenset(
 _IMPLICIT = re.compile(r"__\w+__$|(forward|setup|configure_\w+|\w+_(step|dataloader)|(on|before|after)_\w+)$")
 
 
+_READS = frozenset({"read_text", "read_bytes", "open", "rglob", "glob"})
+_RUNS = frozenset({"run", "invoke", "exec", "check_output", "check_call", "Popen", "run_cli", "cli", "main"})
+
+
 @dataclass
 class Index:
     """*facts* in the order of paths; *unread* is all that was not looked into."""
@@ -244,13 +248,11 @@ class Index:
         return found
 
     def _tests_of_pages(self) -> list[Evidence]:
-        """Tests that read Markdown and run something, told by what they call."""
+        """Tests of files that read Markdown and run something, told by what they call."""
         found = []
         for one in self.facts:
-            reads = one.is_test and bool(
-                {"read_text", "open", "rglob", "glob"} & set().union(*one.calls.values(), set())
-            )
-            if reads and "docs.names" in one.signals:
+            called = set().union(*one.calls.values())
+            if one.is_test and "docs.names" in one.signals and called & _READS and called & _RUNS:
                 found += [_tested(one, test) for test in one.tests if test.asserts][:1]
         return found
 

@@ -6,9 +6,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from codex_ml.audit.capture import CAPTURE
 from codex_ml.audit.model import COLUMNS
+from codex_ml.core.markdown import code_span, escaped, fenced, one_line
 
 Report = Mapping[str, Any]
+_BAR = re.compile(r"(?<!\\)\|")
 _ROW = "| {} | {} | {} | {} | {} | {} | {} |"
 
 
@@ -28,22 +31,18 @@ def render_markdown(report: Report) -> str:
 
 def text(value: object) -> str:
     """One line of Markdown that shows *value* as it is, whatever it holds."""
-    line = " ".join(str(value).split())
-    return re.sub(r"([\\`*_{}\[\]<>|#!])", r"\\\1", line) if re.search(r"[`*\[\]<>|]", line) else line
+    return escaped(one_line(str(value)))
 
 
 def code(value: object) -> str:
-    """*value* as a code span; back-ticks within get a longer fence."""
-    line = " ".join(str(value).split())
-    fence = "`" * (max((len(run) for run in re.findall(r"`+", line)), default=0) + 1)
-    pad = " " if line.startswith("`") or line.endswith("`") or not line else ""
-    return f"{fence}{pad}{line}{pad}{fence}"
+    """*value* as a code span."""
+    return code_span(str(value))
 
 
 def _cell(values: Sequence[str] | str, *, empty: str = "none") -> str:
-    """A cell of a table; a bar would end it."""
+    """A cell of a table: a bar would end it, if no sign stood before it."""
     joined = values if isinstance(values, str) else "; ".join(values)
-    return (joined or empty).replace("|", "\\|")
+    return _BAR.sub(r"\\|", joined or empty)
 
 
 def _map(report: Report) -> Iterator[str]:
@@ -203,59 +202,9 @@ def _delta(delta: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _fenced(body: str, language: str) -> Iterator[str]:
-    """A fenced block; its fence is longer than any within."""
-    fence = "`" * max(3, max((len(run) + 1 for run in re.findall(r"`{3,}", body)), default=3))
-    yield f"{fence}{language}"
-    yield body.rstrip("\n")
-    yield fence
+    yield fenced(body.rstrip("\n"), language)
 
 
 def _where(place: Mapping[str, Any]) -> str:
     at = f"{place['path']}:{place['line']}" if place["line"] else place["path"]
     return f"{at} ({place['symbol']})" if place.get("symbol") else at
-
-
-#: Section 6.1. An allow-list of variables, never all of them: those hold tokens.
-CAPTURE = '''### 6.1 Environment Specification Capture Methods
-- **Python snapshot script**
-
-  ```python
-  """capture_env.py: write environment metadata to JSON, without secrets"""
-
-  import json, os, pathlib, platform, shutil, subprocess, sys
-  from importlib import metadata
-
-  ALLOWED = ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "PYTHONHASHSEED", "CUBLAS_WORKSPACE_CONFIG")
-  gpu = ""
-  if shutil.which("nvidia-smi"):
-      query = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
-      gpu = subprocess.run(query, capture_output=True, text=True).stdout.strip()
-  snapshot = {
-      "python": sys.version,
-      "platform": platform.platform(),
-      "packages": {dist.metadata["Name"]: dist.version for dist in metadata.distributions()},
-      "env_vars": {name: os.environ[name] for name in ALLOWED if name in os.environ},
-      "gpu": gpu,
-  }
-  path = pathlib.Path("artifacts/env_snapshot.json")
-  path.parent.mkdir(parents=True, exist_ok=True)
-  path.write_text(json.dumps(snapshot, indent=2))
-  ```
-
-- **Bash recipe**
-
-  ```bash
-  mkdir -p artifacts/env
-  python --version > artifacts/env/python_version.txt
-  pip freeze > artifacts/env/pip_freeze.txt
-  uname -a > artifacts/env/uname.txt
-  lscpu > artifacts/env/cpu.txt
-  printenv CUDA_VISIBLE_DEVICES OMP_NUM_THREADS PYTHONHASHSEED > artifacts/env/env_vars.txt || true
-  nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv > artifacts/env/gpu.csv || true
-  ```
-
-- **Other tools**: `codex-ml env snapshot --dir artifacts/env`, `conda env export --no-builds`,
-  `pip list --format=json`.
-
-- **Question for @codex**: *Which open-source templates or utilities best standardize full environment
-  snapshots (packages, OS, hardware) for ML experiments?*'''

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ast
+import configparser
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
+
+import yaml
 
 from codex_ml.audit.read import decode
 from codex_ml.audit.tree import File, Tree, read_bytes, shown
@@ -72,7 +76,9 @@ class Project:
 
     def locks(self) -> Iterator[File]:
         for file in self.tree.files:
-            if file.name.lower() in LOCKS or (file.suffix == ".lock" and "requirements" in file.name.lower()):
+            name = file.name.lower()
+            named = name in LOCKS or (file.suffix == ".lock" and "requirements" in name)
+            if named and self.text(file).strip():  # an empty one locks nothing
                 yield file
 
     def requirement_files(self) -> Iterator[File]:
@@ -100,7 +106,7 @@ def read_project(tree: Tree) -> Project:
     for file in project.requirement_files():
         locked = "--hash" in (text := project.text(file))
         for number, line in enumerate(text.split("\n"), start=1):
-            if one := requirement(line, file.path, number):
+            if one := requirement(line):
                 project.requirements.append(
                     Requirement(one[0], "==locked" if locked else one[1], file.path, number)
                 )
@@ -117,9 +123,8 @@ def project_name(project: Project) -> str:
     return shown(named) if isinstance(named, str) and at_root and named.strip() else project.tree.name
 
 
-def requirement(line: str, path: str, number: int) -> tuple[str, str] | None:
+def requirement(line: str) -> tuple[str, str] | None:
     """(name, version constraint) of a line of a requirements file."""
-    del path, number
     text = line.split(" #", 1)[0].strip()
     if not text or text.startswith(("#", "-", "http:", "https:", "git+", ".", "/")):
         return None
@@ -152,7 +157,7 @@ def _read_pyproject(project: Project, file: File) -> None:
         groups += [(names, True) for names in table.values()] if isinstance(table, dict) else []
     for names, is_optional in groups:
         for name in names if isinstance(names, list) else []:
-            if isinstance(name, str) and (one := requirement(name, file.path, 0)):
+            if isinstance(name, str) and (one := requirement(name)):
                 line = _line_of(text, name)
                 project.requirements.append(Requirement(one[0], one[1], file.path, line, is_optional))
     poetry = found.get("tool", {}).get("poetry", {}).get("dependencies", {})
@@ -186,21 +191,56 @@ def _line_of(text: str, wanted: str) -> int:
     return text.count("\n", 0, at) + 1 if at >= 0 else 0
 
 
-_QUOTED = re.compile(r"[\"']([A-Za-z][\w.-]*(?:\[[^\]]*\])?\s*(?:[<>=!~][^\"']*)?)[\"']")
-
-
 def _read_loose(project: Project, file: File) -> None:
-    """Dependencies of files that no parser reads without running them, as far as their lines show."""
+    """Dependencies of setup.py (by its syntax tree), setup.cfg and conda's environment files."""
     text = project.text(file)
-    if file.suffix == ".py":
-        at = text.find("install_requires")
-        body = text[at : text.find("]", at)] if at >= 0 else ""
-        names = [(match[1], _line_of(text, match[0])) for match in _QUOTED.finditer(body)]
-    else:
-        rows = enumerate(text.split("\n"), start=1)
-        names = [
-            (line.strip().lstrip("- "), number) for number, line in rows if line.startswith((" ", "\t", "-"))
-        ]
-    for name, number in names:
-        if one := requirement(name, file.path, number):
-            project.requirements.append(Requirement(one[0], one[1], file.path, number))
+    try:
+        names = _LOOSE[file.suffix](text)
+    except (SyntaxError, ValueError, RecursionError, configparser.Error, yaml.YAMLError) as error:
+        if file.suffix != ".py":  # a Python file that does not parse is told with the others
+            project.broken.append((file.path, f"does not parse: {type(error).__name__}"))
+        return
+    for name in names:
+        if one := requirement(name):
+            project.requirements.append(Requirement(one[0], one[1], file.path, _line_of(text, name)))
+
+
+def _of_setup_py(text: str) -> list[str]:
+    """The texts within ``install_requires=`` and ``extras_require=``."""
+    found = []
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.keyword) and node.arg in ("install_requires", "extras_require"):
+            keys = {id(key) for part in ast.walk(node) if isinstance(part, ast.Dict) for key in part.keys}
+            parts = (part for part in ast.walk(node.value) if id(part) not in keys)
+            found += [
+                part.value for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str)
+            ]
+    return found
+
+
+def _of_setup_cfg(text: str) -> list[str]:
+    parser = configparser.ConfigParser(interpolation=None, strict=False)
+    parser.read_string(text)
+    rows = [parser.get("options", "install_requires", fallback="")]
+    if parser.has_section("options.extras_require"):
+        rows += [value for _, value in parser.items("options.extras_require")]
+    return [line.strip() for row in rows for line in re.split(r"[\n;]", row) if line.strip()]
+
+
+def _of_environment(text: str) -> list[str]:
+    """The ``dependencies`` of conda, those of its pip included; channels are none."""
+    found: list[str] = []
+    body = yaml.safe_load(text)
+    rows = body.get("dependencies") if isinstance(body, dict) else None
+    for row in rows if isinstance(rows, list) else []:
+        pip = row.get("pip") if isinstance(row, dict) else None
+        found += [one for one in (pip if isinstance(pip, list) else [row]) if isinstance(one, str)]
+    return [name for name in found if name.partition("=")[0].strip() not in ("python", "pip")]
+
+
+_LOOSE: dict[str, Callable[[str], list[str]]] = {
+    ".py": _of_setup_py,
+    ".cfg": _of_setup_cfg,
+    ".yml": _of_environment,
+    ".yaml": _of_environment,
+}

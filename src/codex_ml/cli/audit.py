@@ -102,6 +102,8 @@ def run(
     from codex_ml.audit.patching import apply_patch, make_patches
     from codex_ml.audit.report import report_of
 
+    if asked["commands"] and not asked["run_tests"]:
+        raise click.UsageError("--command says what --run-tests runs, which is not given")
     before = load_report(asked["since"]) if asked["since"] else None
     found = audit(path)
     patches = make_patches(found)

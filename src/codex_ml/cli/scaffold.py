@@ -46,25 +46,24 @@ def command(
         return _check(invocation, folder)
     if kind is None or name is None:
         raise click.UsageError("KIND and NAME are needed, or --check")
-    from codex_ml.scaffold.project import add_part, plugin_change, record_part
+    from codex_ml.scaffold.project import add_part, plugin_change
 
     change = plugin_change(name, folder) if kind == "plugin" else add_part(kind, name, folder)
     if dry_run:
         invocation.emit({"written": [], "diff": change.diff()}, change.diff().rstrip("\n"))
         return 0
     written = change.write()
-    if kind != "plugin":
-        record_part(kind, name, change)
     after = f"next: pip install -e {change.root} && pytest {change.root / 'tests'}"
     invocation.emit({"written": [str(path) for path in written]}, "\n".join([*map(str, written), after]))
     return 0
 
 
 def _check(invocation: Invocation, folder: Path) -> int:
-    from codex_ml.scaffold.drift import drift
+    from codex_ml.scaffold.drift import anything_made, drift
 
     found = drift(folder)
     rows = [vars(one) for one in found]
+    as_made = "everything is as it was made" if anything_made(folder) else "no part was made here"
     lines = [f"{'DRIFT' if one.harmful else 'note':5}  {one.part}: {one.what}" for one in found]
-    invocation.emit({"drift": rows}, "\n".join(lines) or "everything is as it was made")
+    invocation.emit({"drift": rows}, "\n".join(lines) or as_made)
     return 3 if any(one.harmful for one in found) else 0

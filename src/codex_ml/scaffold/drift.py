@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,8 +63,24 @@ def _of_the_entry_points(
             yield Drift(group, f"there is no such group; known: {', '.join(sorted(CONTRACTS))}", harmful=True)
             continue
         for name, target in sorted(named.items()):
-            if target.partition(":")[0].partition(".")[0] == package and not _leads(base, target):
+            if target.partition(":")[0].partition(".")[0] != package:
+                continue
+            if not _leads(base, target):
                 yield Drift(f"{kind}/{name}", f"{target} leads nowhere", harmful=True)
+            elif not _is_tested(folder, target):
+                yield Drift(f"{kind}/{name}", "no file of tests/ names its module", harmful=True)
+
+
+def _is_tested(folder: Path, target: str) -> bool:
+    module = target.partition(":")[0].rpartition(".")[2]
+    texts = (path.read_text(encoding="utf-8", errors="replace") for path in (folder / "tests").rglob("*.py"))
+    return any(re.search(rf"\b{re.escape(module)}\b", text) for text in texts)
+
+
+def anything_made(folder: Path) -> bool:
+    """Whether a part is recorded or registered at all."""
+    groups = entry_points(read_project(folder)[1])
+    return bool(recorded(folder)) or any(group.startswith(PREFIX) and groups[group] for group in groups)
 
 
 def _leads(base: Path, target: str) -> bool:

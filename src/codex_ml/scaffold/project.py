@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 import sys
 import tomllib
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from codex_ml.core.digest import digest_bytes
-from codex_ml.core.publish import make_directory, read_json, write_file, write_json, writing
+from codex_ml.core.publish import make_directory, read_json, write_file, writing
 from codex_ml.errors import ConflictError, IntegrityError, UsageError
 from codex_ml.registry.contracts import CONTRACTS
 from codex_ml.scaffold.entry_points import with_entry_point
@@ -78,20 +79,24 @@ def add_part(word: str, name: str, folder: Path) -> Change:
         f"tests/test_{part.module}.py": (None, part.test()),
         _PROJECT: (text, with_entry_point(text, part.kind, name, part.target)),
     }
+    files[_RECORD.as_posix()] = _record_of(part, folder, files)
     for path in (module, f"tests/test_{part.module}.py", module.removesuffix(".py")):
         refuse_existing(folder / path)
     return Change(folder, files)
 
 
-def record_part(word: str, name: str, change: Change) -> None:
-    """Remember what was made, so that drift can be told later."""
-    path = change.root / _RECORD
-    items = [item for item in recorded(change.root) if (item["word"], item["name"]) != (word, name)]
-    made = {file: digest_bytes(new.encode()) for file, (old, new) in change.files.items() if old is None}
-    contract = CONTRACTS[Part(word, name, "any").kind].version
-    items.append({"word": word, "name": name, "files": made, "contract": contract})
-    make_directory(path.parent)
-    write_json(path, {"format": 1, "items": items})
+def _record_of(
+    part: Part, folder: Path, files: Mapping[str, tuple[str | None, str]]
+) -> tuple[str | None, str]:
+    """The record of what was made, by which drift is told later, before and after this part."""
+    known = recorded(folder)
+    items = [item for item in known if (item["word"], item["name"]) != (part.word, part.name)]
+    made = {file: digest_bytes(new.encode()) for file, (old, new) in sorted(files.items()) if old is None}
+    contract = CONTRACTS[part.kind].version
+    items.append({"word": part.word, "name": part.name, "files": made, "contract": contract})
+    place = folder / _RECORD
+    before = place.read_text(encoding="utf-8") if place.is_file() else None
+    return before, json.dumps({"format": 1, "items": items}, indent=2) + "\n"
 
 
 def recorded(folder: Path) -> list[dict[str, Any]]:
@@ -113,14 +118,12 @@ def recorded(folder: Path) -> list[dict[str, Any]]:
 
 
 def _is_record(item: object) -> bool:
-    if not isinstance(item, dict) or item.get("word") not in KINDS:
+    if not isinstance(item, dict):
         return False
-    files = item.get("files")
-    return (
-        isinstance(item.get("name"), str)
-        and isinstance(item.get("contract"), int)
-        and isinstance(files, dict)
-    )
+    word, name, files = (item.get(key) for key in ("word", "name", "files"))
+    named = isinstance(word, str) and word in KINDS and isinstance(name, str)
+    digests = isinstance(files, dict) and all(isinstance(one, str) for one in files.values())
+    return named and digests and isinstance(item.get("contract"), int)
 
 
 def new_plugin(name: str, folder: Path) -> list[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from functools import cache
 from pathlib import Path
@@ -179,3 +180,41 @@ def test_no_row_stands_above_its_evidence(data: st.DataObject, capability: objec
     if not shown:
         assert row.status in (MISSING, IMPLEMENTED) and (row.status == MISSING or not lacking)
     assert 1 <= row.confidence <= 5
+
+
+# ---- texts of the repository in the pages -------------------------------------------------------
+
+HOSTILE = """<img src=x onerror=alert(1)> | a `b` [c](javascript:alert(2)) &lt; "q" 'r' <!-- --> ```x"""
+
+
+def hostile(value: object) -> object:
+    """Every text that comes from the audited tree, replaced by one that would be markup."""
+    if isinstance(value, str):
+        return HOSTILE
+    if isinstance(value, dict):
+        kept = ("status", "severity_name", "id", "rule", "date", "generator")
+        return {key: one if key in kept else hostile(one) for key, one in value.items()}
+    return [hostile(one) for one in value] if isinstance(value, list) else value
+
+
+def test_no_text_of_a_repository_becomes_markup_in_a_page(built: dict[str, Path]) -> None:
+    found = audited(built["hf_finetune"])
+    report = report_of(found, patches=[patch.as_dict() for patch in make_patches(found)])
+    report["delta"] = delta(report, report)
+    told = hostile(report)
+    assert isinstance(told, dict)
+    told["metadata"]["git_context"] = None
+    page = render_html(told)
+    assert "<img" not in page and "<!--" not in page
+    assert page.count("&lt;img src=x onerror=alert(1)&gt;") > 100
+    outside = re.sub(r"(?ms)^(`{3,})[a-z]*$.*?^\1$|(`+)[^`].*?[^`]\2(?!`)", "", render_markdown(told))
+    assert not re.search(r"(?<!\\)<img|(?<!\\)\[c(?<!\\)\]\(", outside)
+
+
+def test_a_cell_of_a_table_ends_where_its_row_says(built: dict[str, Path]) -> None:
+    told = hostile(report_of(audited(built["hf_finetune"])))
+    assert isinstance(told, dict)
+    told["metadata"]["git_context"] = None
+    lines = [line for line in render_markdown(told).splitlines() if line.startswith("| ")]
+    widths = [len(re.findall(r"(?<!\\)\|", line)) for line in lines if "img" in line]
+    assert set(widths) == {8, 5} and widths.count(8) == 15 and widths.count(5) == 5

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from codex_ml.errors import UsageError
-from codex_ml.scaffold.drift import Drift, drift
-from codex_ml.scaffold.project import add_part, new_plugin, record_part
+from codex_ml.scaffold.drift import Drift, anything_made, drift
+from codex_ml.scaffold.project import add_part, new_plugin
 
 
 @pytest.fixture
@@ -20,7 +20,6 @@ def package(tmp_path: Path) -> Path:
     for word, name in (("metric", "exact"), ("tracker", "sink")):
         change = add_part(word, name, folder)
         change.write()
-        record_part(word, name, change)
     return folder
 
 
@@ -49,7 +48,10 @@ CASES: dict[str, tuple[Callable[[Path], None], list[Drift]]] = {
     ),
     "a test that is gone": (
         lambda package: (package / "tests" / "test_exact.py").unlink(),
-        [Drift("metric exact", "tests/test_exact.py is gone", harmful=True)],
+        [
+            Drift("metric exact", "tests/test_exact.py is gone", harmful=True),
+            Drift("metrics/exact", "no file of tests/ names its module", harmful=True),
+        ],
     ),
     "a module that is gone": (
         lambda package: (package / METRIC).unlink(),
@@ -110,8 +112,18 @@ def test_a_misspelt_group_is_told_and_the_part_is_not_registered(package: Path) 
 def test_without_a_record_only_entry_points_are_looked_at(package: Path) -> None:
     (package / ".codex" / "scaffold.json").unlink()
     assert drift(package) == []
+    (package / "tests" / "test_exact.py").unlink()
+    assert [(row.part, row.what) for row in drift(package)] == [
+        ("metrics/exact", "no file of tests/ names its module")
+    ]
     (package / METRIC).unlink()
-    assert [row.part for row in drift(package)] == ["metrics/exact"]
+    assert [row.what for row in drift(package)] == ["my_parts.exact:exact leads nowhere"]
+
+
+def test_a_package_without_a_part_is_not_said_to_be_as_it_was_made(package: Path, tmp_path: Path) -> None:
+    assert anything_made(package)
+    (empty,) = {path.parent for path in new_plugin("bare", tmp_path) if path.name == "pyproject.toml"}
+    assert not anything_made(empty)
 
 
 def test_names_that_come_by_import_count(package: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from codex_ml.errors import ConflictError, IntegrityError, UsageError
-from codex_ml.scaffold.project import add_part, new_plugin, package_of, record_part, recorded
+from codex_ml.scaffold.project import add_part, new_plugin, package_of, recorded
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_showing_a_part_writes_nothing_and_making_it_writes_what_was_shown(packa
     written = change.write()
     after = contents(package)
     assert {path.relative_to(package).as_posix() for path in written} == {
-        *("pyproject.toml", "src/my_parts/exact.py", "tests/test_exact.py")
+        *(".codex/scaffold.json", "pyproject.toml", "src/my_parts/exact.py", "tests/test_exact.py")
     }
     added = {line[1:] for line in shown.splitlines() if line.startswith("+") and not line.startswith("+++")}
     assert set(after["src/my_parts/exact.py"].decode().splitlines()) <= added
@@ -131,7 +131,14 @@ def test_line_ends_of_windows_stay(package: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["{}", "[]", '{"items": 3}', '{"items": [3]}', '{"items": [{"word": "widget", "name": "x"}]}'],
+    [
+        '{"items": [{"word": [], "name": "a", "files": {}, "contract": 1}]}',
+        "{}",
+        "[]",
+        '{"items": 3}',
+        '{"items": [3]}',
+        '{"items": [{"word": "widget", "name": "x"}]}',
+    ],
 )
 def test_a_record_that_is_none_is_told(text: str, package: Path) -> None:
     (package / ".codex").mkdir()
@@ -145,7 +152,6 @@ def test_what_was_made_is_remembered_with_its_digests(package: Path) -> None:
     for word, name in (("metric", "exact"), ("callback", "watch"), ("metric", "exact2")):
         change = add_part(word, name, package)
         change.write()
-        record_part(word, name, change)
     items = recorded(package)
     assert [(item["word"], item["name"], item["contract"]) for item in items] == [
         *(("metric", "exact", 1), ("callback", "watch", 1), ("metric", "exact2", 1))

@@ -41,7 +41,6 @@ CAPABILITY = Capability(
                 *("*.load_from_checkpoint", "safetensors.safe_open", "safe_open", "*.load_weights"),
             ),
         ),
-        Signal("model.adapter", calls=("peft.*", "get_peft_model", "LoraConfig"), imports=("peft",)),
     ),
     needs=(
         Need(

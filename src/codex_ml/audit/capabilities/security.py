@@ -10,24 +10,10 @@ CAPABILITY = Capability(
     "Security & Safety",
     signals=(
         Signal(
-            "safety.filter",
-            functions=(
-                "sanitize_prompt",
-                "sanitize_output",
-                "filter_prompt",
-                "moderate",
-                "is_allowed",
-                "redact_text",
-            ),
-            methods=(("is_allowed",), ("sanitize",)),
-            calls=("*.moderations.create", "presidio_analyzer.AnalyzerEngine"),
-        ),
-        Signal(
             "safety.model_output",
             functions=("sanitize_prompt", "sanitize_output", "filter_prompt", "moderate", "is_allowed"),
             methods=(("is_allowed",), ("sanitize",)),
         ),
-        Signal("safety.load", keywords=(("torch.load", "weights_only"),), imports=("safetensors",)),
     ),
     needs=(
         Need(
