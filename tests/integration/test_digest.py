@@ -106,6 +106,21 @@ def test_an_executed_plan_stops_at_the_first_failure_and_notes_it(run_cli, tmp_p
     assert "result: failed" in (tmp_path / ".codex_digest.md").read_text()
 
 
+def test_a_plan_of_a_stranger_gets_no_code_of_its_own_to_run(run_cli, tmp_path: Path) -> None:
+    (tmp_path / "r").mkdir()
+    (tmp_path / "x.sh").write_text("#!/bin/sh\ntouch PWNED\n")
+    (tmp_path / "x.sh").chmod(0o755)
+    (tmp_path / "Makefile").write_text("a:\n\ttrue\n")
+    (tmp_path / "tasks.md").write_text(
+        "- [ ] A: `codex-ml audit r --date 2026-01-01 --run-tests --command 'touch PWNED'`\n"
+        "- [ ] B: `make a SHELL=./x.sh`\n- [ ] C: `make a` (check: `make b`)\n"
+    )
+    done = run_cli("digest", "tasks.md", "--execute", "--no-store", "--json", env=ENV, cwd=tmp_path)
+    rows = [row["result"]["outcome"] for row in done.json["plan"]["tasks"]]
+    assert (done.code, rows) == (1, ["skipped", "skipped", "failed"])
+    assert not list(tmp_path.rglob("PWNED"))
+
+
 def test_a_signal_ends_the_command_that_runs_too(tmp_path: Path) -> None:
     (tmp_path / "Makefile").write_text("slow:\n\ttouch begun; sleep 1; touch survived\n")
     (tmp_path / "tasks.md").write_text("- [ ] `make slow`\n")
@@ -149,9 +164,41 @@ def test_the_loop_from_an_audit_to_a_plan_whose_commands_exist(run_cli, tmp_path
     assert len(tasks) > 10
     assert tasks[-1]["id"] == "audit-again"
     assert any(" --apply unsafe-load-" in command for task in tasks for command in task["commands"])
-    again = "codex-ml audit repo --since report.json --date 2025-09-05"
-    assert {task["check"]["command"] for task in tasks} == {again}
+    assert tasks[-1]["commands"] == ["codex-ml audit repo --since report.json --date 2025-09-05"]
+    assert all(task["check"]["command"].startswith("codex-ml audit repo --") for task in tasks)
     assert "audit" in COMMANDS
+
+
+@pytest.mark.needs("audit")
+def test_the_checks_of_an_audits_plan_fail_until_the_finding_is_gone(run_cli, tmp_path: Path) -> None:
+    repository = tmp_path / "repo"
+    repository.mkdir()
+    (repository / "train.py").write_text("import torch\nmodel = torch.load('m.pt')\n")
+
+    def audit(*words: str) -> int:
+        done = run_cli("audit", repository, "--date", "2025-09-05", *words, "--json", env=ENV, cwd=tmp_path)
+        assert "Traceback" not in done.err
+        return int(done.code)
+
+    report = run_cli("audit", repository, "--date", "2025-09-05", "--format", "json", env=ENV, cwd=tmp_path)
+    patch = json.loads(report.out)["patches"][0]["id"]
+    gone = ("unsafe-load", "unsafe-load:train.py", patch)
+    assert {audit("--gone", name) for name in gone} == {3}
+    assert audit("--gone", "unsafe-load:other.py", "--require", "tokenization=Missing") == 0
+    assert audit("--require", "tokenization") == 3
+    assert audit("--require", "tokens") == 2
+    (tmp_path / "report.json").write_text(report.out)
+    done = run_cli(
+        *("digest", "--from-audit", "report.json", "--repo", "repo", "--execute", "--no-store", "--json"),
+        env=ENV,
+        cwd=tmp_path,
+    )
+    rows = {row["id"]: row["result"]["outcome"] for row in done.json["plan"]["tasks"]}
+    assert done.code == 0, done.err
+    assert rows["patch-1"] == "done"
+    assert (rows["capability-tokenization"], rows["audit-again"]) == ("manual", "blocked")
+    assert "weights_only=True" in (repository / "train.py").read_text()
+    assert {audit("--gone", name) for name in gone} == {0}
 
 
 FAULT = """

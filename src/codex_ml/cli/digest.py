@@ -39,7 +39,9 @@ if TYPE_CHECKING:
 )
 @click.option("--no-store", is_flag=True, help="Leave the error store alone.")
 @click.option(
-    "--execute", is_flag=True, help="Run the plan's commands that are on the list of allowed programs."
+    "--execute",
+    is_flag=True,
+    help="Run the plan's commands and checks that are on the list of allowed programs.",
 )
 @click.option("--allow", multiple=True, metavar="WORDS", help="Allow one more program, by its first words.")
 @click.option(
@@ -65,7 +67,8 @@ def command(
     from codex_ml.digest.render import digest_record, render_digest
 
     document = _document(file, from_audit, options)
-    done = _execute(document, allow, timeout) if execute else None
+    roots = (Path(options["repo"] or "."),) if from_audit is not None else ()
+    done = _execute(document, allow, timeout, roots) if execute else None
     plan = done.plan if done else document.plan
     record = digest_record(document.digest, plan)
     record["stored"] = [] if no_store else _store(store, document, done)
@@ -107,10 +110,11 @@ def _document(file: str | None, audit: Path | None, options: dict[str, str | Non
         return read_document(stream, name=str(file), kind=kind, date=when)
 
 
-def _execute(document: Document, allow: tuple[str, ...], timeout: float) -> Executed:
-    from codex_ml.digest.execute import Rules, execute
+def _execute(document: Document, allow: tuple[str, ...], timeout: float, roots: tuple[Path, ...]) -> Executed:
+    from codex_ml.digest.allowed import Rules
+    from codex_ml.digest.execute import execute
 
-    return execute(document.plan, Rules.with_more(allow, timeout=timeout, cwd=Path.cwd()))
+    return execute(document.plan, Rules.with_more(allow, timeout=timeout, cwd=Path.cwd(), roots=roots))
 
 
 def _store(path: Path | None, document: Document, done: Executed | None) -> list[str]:

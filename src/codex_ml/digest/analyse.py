@@ -36,11 +36,11 @@ def digest_log(stream: BinaryIO) -> Digest:
 def digest_source(source: Source) -> Digest:
     """The same for a source whose head was looked at before."""
     reader = read_log(source)
-    failures = _named_by_make(sorted(reader.failures, key=lambda one: one.line))
+    failures = _named_by_make(reader.kept.failures)
     top = max((one.rank for one in failures), default=Rank.HANDLED)
     handled = sum(one.rank is Rank.HANDLED for one in failures)
     kept = [one for one in failures if one.rank is top] if top > Rank.HANDLED else []
-    blocks, left_out = count_once(kept, reader.more)
+    blocks, left_out = count_once(kept, reader.kept.more)
     first = _with_consequences(kept[0], failures) if kept else None
     return Digest(
         kind=_kind(reader, source.counted, failures),
@@ -48,7 +48,7 @@ def digest_source(source: Source) -> Digest:
         failure=redacted(first) if first else None,
         blocks=blocks,
         handled=handled,
-        notes=_notes(source.counted, left_out + reader.left_out),
+        notes=_notes(source.counted, left_out + reader.kept.left_out),
     )
 
 

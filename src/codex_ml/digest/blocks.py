@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from codex_ml.core.markdown import fenced, one_line
 from codex_ml.core.redact import redact_text
 from codex_ml.digest.failures import Block, Failure
 from codex_ml.digest.fingerprint import fingerprint, normalise
@@ -40,18 +41,6 @@ def step_name(step: str) -> str:
     """``[3:nox -s tests]``, also for a step that brings no number."""
     step = one_line(redact_text(step)) or "unknown step"
     return f"[{step}]" if re.match(r"\d+:", step) else f"[1:{step}]"
-
-
-def one_line(text: str) -> str:
-    """*text* with every run of blanks and line ends as one blank."""
-    return " ".join(text.split())
-
-
-def fenced(text: str, language: str = "") -> str:
-    """*text* as a fenced block of Markdown, whatever back-ticks it holds."""
-    longest = max((len(run) for run in re.findall(r"`{3,}", text)), default=2)
-    fence = "`" * (longest + 1)
-    return f"{fence}{language}\n{text}\n{fence}"
 
 
 def error_of(failure: Failure) -> str:
@@ -94,6 +83,10 @@ def redacted(failure: Failure) -> Failure:
     )
 
 
+def _told_apart(failure: Failure) -> str:
+    return f"{folder_of(failure)}\0{normalise(error_of(failure))}"
+
+
 @dataclass
 class _Count:
     failure: Failure
@@ -101,9 +94,18 @@ class _Count:
     lines: list[int]
 
 
+def folder_of(failure: Failure) -> str:
+    """The folders of what failed, within its repository: ``tests/a/test_io.py`` is not that of ``tests/b``.
+
+    Those of a path from the root of the machine differ between two checkouts of one repository.
+    """
+    found = re.match(r"(?:\./)?((?:[\w.+@ -]{1,255}/)+)[^/\s]", failure.subject or "")
+    return found[1] if found and ".." not in found[1].split("/") else ""
+
+
 def repetition_key(failure: Failure) -> str:
     """Equal for failures that are one, as far as can be told before they are redacted."""
-    whole = f"{failure.kind}\0{normalise(error_of(failure))}\0{normalise(failure.step)}"
+    whole = f"{failure.kind}\0{_told_apart(failure)}\0{normalise(failure.step)}"
     return hashlib.blake2b(whole.encode("utf-8", "replace"), digest_size=16).hexdigest()
 
 
@@ -133,7 +135,7 @@ def count_once(
     blocks: dict[str, Block] = {}
     for one in raw.values():
         clean = redacted(one.failure)
-        name = fingerprint(error_of(clean), step=clean.step)
+        name = fingerprint(error_of(clean), step=clean.step, folder=folder_of(clean))
         before = blocks.get(name)
         if before is None:
             blocks[name] = Block(clean, name, one.occurrences, tuple(one.lines))

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 from codex_ml.digest.clean import Line
 from codex_ml.digest.failures import Cause, Failure, Rank, clipped
+from codex_ml.digest.harmless import gave_up
+from codex_ml.digest.rules import match
+from codex_ml.digest.steps import is_command
 
 HEAD = "Traceback (most recent call last):"
 GROUP_HEAD = "+ Exception Group Traceback (most recent call last):"
@@ -17,8 +20,8 @@ _LINKS = {
     "The above exception was the direct cause of the following exception:": "cause",
     "During handling of the above exception, another exception occurred:": "context",
 }
-_GROUP = re.compile(r"^\s*(?:\| ?|\+ (?=Exception Group)|\+-[+-]*)")
-_SUB = re.compile(r"^\s*\+-[+-]*-+ (?:\d+|\.\.\.) -+$")
+_GROUP = re.compile(r"(?:\s*(?:\| ?|\+ (?=Exception Group)|\+-[+-]*))+")
+_SUB = re.compile(r"\s*\+[+-]*- (?:\d+|\.\.\.) -+$")
 _GROUP_ITSELF = re.compile(r"\(\d+ sub-exceptions?\)$")
 #: Modules of the machinery that runs the program, which no cause lies in.
 _MACHINERY = re.compile(
@@ -30,6 +33,12 @@ _HANDLED = re.compile(
     r"|skipping)\b"
 )
 _MOST_FRAMES = 500
+_MOST_LINES = 8  # of a message that are not indented: what follows may be no part of it
+#: How a line begins that somebody else wrote: logs, tools, a shell, progress.
+_OTHERS = re.compile(
+    r"(?:\S+ ){0,3}\[?(?:DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR|FATAL|CRITICAL)\]?[ :|\]]|nox > |"
+    r"g?make(?:\[\d+\])?: |[=_-]{3,}|\[?\d|[+$>#] |\w+(?:\[\w+\])?> |.{0,200}\d%|\S{1,80}::\S"
+)
 
 
 @dataclass
@@ -50,6 +59,12 @@ class _Exception:
 
 def _library(file: str) -> bool:
     return "site-packages" in file or "dist-packages" in file or bool(_MACHINERY.search(file))
+
+
+def _speaks_for_itself(text: str) -> bool:
+    """Whether the line *text* is known as something else than a further line of a message."""
+    known = HEAD in text or _OTHERS.match(text) or _HANDLED.search(text) or match(text)
+    return bool(known) or is_command(text[:200])
 
 
 class TracebackReader:
@@ -117,30 +132,31 @@ class TracebackReader:
         return self._continues(text, line)
 
     def _continues(self, text: str, line: Line) -> bool:
-        """Whether the line goes on with a message that has paragraphs, as torch's and pydantic's have."""
+        """Whether the line, which is not indented, goes on with the message, as torch's and pydantic's do."""
         if line.ts or line.mark or self._blanks:
             return False
         message = self._chain[-1].text
-        if "validation error" in message[0] and len(message) < 60:
-            message.append(text)
-            return True
-        return False
+        own = "validation error" in message[0]
+        if len(message) >= (60 if own else _MOST_LINES):
+            return False
+        # Behind a prefix that every line of a log has, what follows looks like the message.
+        if not own and (self._prefix.strip() or _speaks_for_itself(text)):
+            return False
+        message.append(text)
+        return True
 
     def _feed_group(self, text: str) -> bool:
         if _SUB.match(text):
             self._close_member()
             return True
-        if not _GROUP.match(text):
+        bars = _GROUP.match(text)
+        if bars is None:
             return self._after_group(text)
-        inner = text
-        while found := _GROUP.match(inner):
-            if not found.end():
-                break
-            inner = inner[found.end() :]
+        inner = text[bars.end() :]
         if found := _FRAME.match(inner):
             self._now.add(found)
         elif inner[:1].isspace() or not inner.strip(" +-") or HEAD in inner:
-            if self._now.text and inner[:1].isspace():
+            if self._now.text and inner[:1].isspace() and len(self._now.text) < 200:
                 self._now.text.append(inner)
         elif inner.strip() in _LINKS:
             self._now.link = _LINKS[inner.strip()]
@@ -194,7 +210,7 @@ class TracebackReader:
             ts=self._line.ts,
         )
         for beside in (introduction, following):
-            if said := _HANDLED.search(beside):
+            if (said := _HANDLED.search(beside)) and not gave_up(beside):
                 return found.demoted(f"handled: '{said[0]}' stands beside it")
         if level := re.match(r"(?:\S+ ){0,3}?\[?(DEBUG|INFO|WARNING|WARN)\b", introduction):
             return found.demoted(f"logged as {level[1]}, not raised")

@@ -1,68 +1,24 @@
-"""Run the commands of a plan that are on an exact list: no shell, a time limit, stop at the first failure."""
+"""Run the allowed commands and checks of a plan: no shell, a time limit, up to the first failure."""
 
 from __future__ import annotations
 
 import logging
-import os
-import re
-import shlex
-import signal
-import subprocess
 import sys
 import tempfile
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from types import FrameType
 from typing import IO, Any
 
+from codex_ml.core.programs import last_of, run_program
 from codex_ml.core.redact import redact_text
+from codex_ml.digest.allowed import Rules, argv_of
 from codex_ml.digest.analyse import Digest, digest_log
 from codex_ml.digest.plan import Plan
 from codex_ml.digest.tasks import Task
-from codex_ml.errors import DataError, UsageError
+from codex_ml.errors import DataError
 
 _log = logging.getLogger(__name__)
-
-#: The first words of a command that may run. What a program of the repository does then is its own.
-ALLOWED: tuple[tuple[str, ...], ...] = (
-    ("pytest",),
-    ("python", "-m", "pytest"),
-    ("nox",),
-    ("make",),
-    ("ruff",),
-    ("mypy",),
-    ("git", "apply", "--check"),
-    ("codex-ml",),
-)
-_META = re.compile(r"[;&|<>$`\\*?~!\n\r\0]")
 _KEPT = 1 << 15
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What may run, where, and for how long (seconds for one command)."""
-
-    allowed: tuple[tuple[str, ...], ...] = ALLOWED
-    timeout: float = 600.0
-    cwd: Path = Path()
-
-    @staticmethod
-    def with_more(words: Sequence[str], *, timeout: float, cwd: Path) -> Rules:
-        """The list and what the caller adds to it, as ``--allow "tox -e"``. Raises UsageError."""
-        more = tuple(tuple(word.split()) for word in words)
-        for row in more:
-            if not row or _META.search(" ".join(row)):
-                raise UsageError(
-                    "--allow needs the first words of a command",
-                    code="digest.allow",
-                    got=" ".join(row) or "nothing",
-                    wanted="words without signs of the shell",
-                    next_step='such as --allow tox, or --allow "python -m build"',
-                )
-        return Rules((*ALLOWED, *more), timeout, cwd)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,29 +30,11 @@ class Executed:
     digest: Digest | None
 
 
-def argv_of(command: str, rules: Rules) -> list[str] | str:
-    """The words of *command*, or why it may not run."""
-    if found := _META.search(command):
-        return f"refused: {found[0]!r} is a sign of the shell, and there is no shell"
-    try:
-        words = shlex.split(command)
-    except ValueError as error:
-        return f"refused: {error}"
-    for allowed in rules.allowed:
-        if tuple(words[: len(allowed)]) == allowed:
-            # `git apply --check --apply` applies: nothing may follow but files.
-            if allowed[0] == "git" and any(word.startswith("-") for word in words[3:]):
-                return "refused: options after `git apply --check` could change files"
-            if allowed[0] == "codex-ml" and {"digest", "--allow-network"} & set(words):
-                return "refused: a plan runs no other plan, and opens no network"
-            return words
-    return "skipped: not on the list of programs that may run (--allow adds one)"
-
-
 def execute(plan: Plan, rules: Rules) -> Executed:
     """Run the open tasks of *plan* in its order, up to the first failure.
 
-    A task without commands is for people, and what depends on it, or on a skipped one, is not run.
+    A task is done when its commands and its acceptance check end with 0. One without commands is for people:
+    only its check is run, and says whether they did it. What depends on a task that is not done is not run.
     """
     outcome: dict[str, str] = {}
     tasks: list[Task] = []
@@ -110,8 +48,6 @@ def execute(plan: Plan, rules: Rules) -> Executed:
             result = _result("not reached", "a task before it failed")
         elif waiting := [name for name in task.depends_on if outcome[name] != "done"]:
             result = _result("blocked", f"waits for {', '.join(waiting)}")
-        elif not task.commands:
-            result = _result("manual", "no command; to be done by a person")
         else:
             result, digest = _run_task(task, rules)
             failed = result["outcome"] == "failed"
@@ -119,7 +55,7 @@ def execute(plan: Plan, rules: Rules) -> Executed:
             outcome[task.id] = str(result["outcome"])
             task = replace(task, result=result, status="done" if result["outcome"] == "done" else task.status)
         tasks.append(task)
-    return Executed(replace(plan, tasks=tuple(tasks)), failed, digest)
+    return Executed(replace(plan, tasks=tuple(tasks)), failed, digest if failed else None)
 
 
 def _result(outcome: str, reason: str, commands: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
@@ -127,18 +63,26 @@ def _result(outcome: str, reason: str, commands: Sequence[dict[str, Any]] = ()) 
 
 
 def _run_task(task: Task, rules: Rules) -> tuple[dict[str, Any], Digest | None]:
-    rows: list[dict[str, Any]] = []
-    for command in task.commands:
+    """Its commands, then its check unless that is the last of them; nothing where one of them may not run."""
+    check = task.check.command
+    wanted = [*task.commands, *([check] if check and check not in task.commands[-1:] else [])]
+    if not task.commands and (check is None or isinstance(argv_of(check, rules), str)):
+        return _result("manual", "no command; to be done by a person"), None
+    for command in wanted:
         words = argv_of(command, rules)
         if isinstance(words, str):
             how, _, why = words.partition(": ")
-            rows.append(_row(command, how, None, why))
-            return _result("skipped", f"{command}: {why}", rows), None
+            return _result("skipped", f"{command}: {why}", [_row(command, how, None, why)]), None
+    rows: list[dict[str, Any]] = []
+    for at, command in enumerate(wanted):
         _log.info("running %s", redact_text(command))
-        row, digest = _run(command, words, rules)
+        row, digest = _run(command, rules)
         rows.append(row)
         if row["outcome"] != "done":
-            return _result("failed", f"{command}: {row['outcome']}", rows), digest
+            if not task.commands:
+                return _result("manual", "no command, and its check does not pass yet", rows), None
+            what = "its check, " if at == len(task.commands) else ""
+            return _result("failed", f"{what}{command}: {row['outcome']}", rows), digest
     return _result("done", "", rows), None
 
 
@@ -146,69 +90,21 @@ def _row(command: str, outcome: str, code: int | None, output: str) -> dict[str,
     return {"command": command, "outcome": outcome, "exit_code": code, "output": output}
 
 
-def _run(command: str, words: list[str], rules: Rules) -> tuple[dict[str, Any], Digest | None]:
-    own = words[0] == "codex-ml"
-    argv = [sys.executable, "-m", "codex_ml", *words[1:]] if own else words
-    if words[0] == "python":
-        argv = [sys.executable, *words[1:]]
+def _run(command: str, rules: Rules) -> tuple[dict[str, Any], Digest | None]:
+    words = argv_of(command, rules)
+    assert not isinstance(words, str), "commands are looked at before the first of them runs"
+    if words[0] == "codex-ml":  # -P: the folder that it runs in holds no modules of this program
+        words = [sys.executable, "-P", "-m", "codex_ml", *words[1:]]
+    elif words[0] == "python":
+        words[0] = sys.executable
     with tempfile.TemporaryFile() as output:
         try:
-            process = subprocess.Popen(
-                argv,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                cwd=rules.cwd,
-                start_new_session=True,
-            )
+            code = run_program(words, cwd=rules.cwd, seconds=rules.timeout, output=output)
         except OSError as error:
             return _row(command, "not found", None, redact_text(str(error))), None
-        with _ended_with_us(process):
-            outcome = _wait(process, rules.timeout)
-        code = process.returncode
-        if outcome == "done" and code != 0:
-            outcome = "failed"
+        outcome = "timed out" if code is None else "failed" if code else "done"
         digest = _digest(output) if outcome != "done" else None
-        return _row(command, outcome, code, _tail(output)), digest
-
-
-def _wait(process: subprocess.Popen[bytes], timeout: float) -> str:
-    """Wait, and end the process with all that it started when its time is over or we are interrupted."""
-    try:
-        process.wait(timeout)
-    except subprocess.TimeoutExpired:
-        return "timed out"
-    else:
-        return "done"
-    finally:
-        _end(process)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-@contextmanager
-def _ended_with_us(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    """End *process* when a signal ends this program: its group of its own hears no Ctrl-C."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may set handlers
-        return
-
-    def leave(number: int, _frame: FrameType | None) -> None:
-        _end(process)
-        signal.signal(number, before[number])
-        os.kill(os.getpid(), number)
-
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {int(number): signal.signal(number, leave) for number in numbers}
-    try:
-        yield
-    finally:
-        for number in numbers:
-            signal.signal(number, before[number])
+        return _row(command, outcome, code, last_of(output, _KEPT)), digest
 
 
 def _digest(output: IO[bytes]) -> Digest | None:
@@ -218,12 +114,3 @@ def _digest(output: IO[bytes]) -> Digest | None:
     except DataError as error:
         _log.warning("the output was not read: %s", error)
         return None
-
-
-def _tail(output: IO[bytes]) -> str:
-    size = output.seek(0, os.SEEK_END)
-    output.seek(max(0, size - _KEPT))
-    text = output.read().decode("utf-8", "replace")
-    if size > _KEPT:  # whole lines, for half a secret would not be known as one
-        text = f"… ({size - _KEPT} bytes before)\n{text.partition(chr(10))[2]}"
-    return redact_text(text)

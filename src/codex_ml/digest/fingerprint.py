@@ -51,10 +51,10 @@ def normalise(text: str) -> str:
     return " ".join("".join(pieces).split())
 
 
-def fingerprint(error: str, *, step: str = "") -> str:
-    """16 hexadecimal digits for an *error* within a *step*.
+def fingerprint(error: str, *, step: str = "", folder: str = "") -> str:
+    """16 hexadecimal digits for an *error* within a *step*, of what lies in a *folder* of the repository.
 
     To be given redacted text: a digest of a secret would be a trace of it.
     """
-    whole = f"{normalise(step)}\0{normalise(error)}"
+    whole = f"{normalise(step)}\0{normalise(error)}" + (f"\0{folder}" if folder else "")
     return hashlib.sha256(whole.encode("utf-8", "replace")).hexdigest()[:16]

@@ -16,10 +16,13 @@ _REFORMAT = re.compile(r"Would reformat: (?P<place>\S.*)$")
 _ALL = re.compile(r"Found (\d+) errors?\.|\d+ files? would be reformatted")
 
 
-def lint_failures(last: Line, before: list[Line]) -> list[Failure]:
-    """What the lines *before* the last one of a linter found; nothing where the last is of another tool."""
-    if not _ALL.match(last.text):
-        return []
+def ends_a_lint(text: str) -> bool:
+    """Whether *text* is the last line of ruff, which counts what it found."""
+    return _ALL.match(text) is not None
+
+
+def lint_failures(before: list[Line]) -> list[Failure]:
+    """What the lines *before* the last one of a linter found."""
     found: list[Failure] = []
     rule: Line | None = None
     for line in before:

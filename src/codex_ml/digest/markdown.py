@@ -6,27 +6,19 @@ import re
 from dataclasses import dataclass, field
 
 from codex_ml.core.redact import redact_text
-from codex_ml.digest.steps import is_command
+from codex_ml.digest.inline import CODE, plain, read_inline
 from codex_ml.digest.tasks import Check, Task, unknown_dependency
 
 _ITEM = re.compile(
     r"(?P<indent>[ \t]*)(?P<marker>[-*+]|(?P<number>\d{1,6})[.)])[ \t]+"
     r"(?:\[(?P<box>[ xX-])\][ \t]+)?(?P<title>\S.*)$"
 )
-_HEADING = re.compile(r"#{1,6}[ \t]+(?P<title>.+?)[ \t]*#*$")
+_HEADING = re.compile(r"#{1,6}[ \t]+(?P<title>\S.*)$")
 _FENCE = re.compile(r"[ \t]*(?P<fence>`{3,}|~{3,})[ \t]*(?P<language>[\w-]*)")
 _SHELL = ("", "sh", "bash", "console", "shell", "zsh", "terminal")
-_CODE = re.compile(r"(?<!`)(`{1,3})(?!`)(.+?)(?<!`)\1(?!`)")
 _EXPLICIT = re.compile(
-    r"(?:\*\*)?(?P<id>[A-Za-z]{1,8}-?\d{1,6})(?:\*\*)?[:.)][ \t]+|\(?id: ?(?P<named>[\w.-]+)\)?[ \t]*"
-)
-_AFTER = re.compile(
-    r"(?i)[(\[;,.—–-]?\s*\b(?:after:|depends[ -]on:?|needs:|requires:|blocked by:?)\s*"
-    r"(?P<what>[^()\[\];]+)[)\]]?\.?"
-)
-_CHECK = re.compile(
-    r"(?i)[(\[;,.—–-]?\s*\b(?:check|accept(?:ance)?(?: check)?|verify|done when|expect)s?:\s*"
-    r"(?P<what>[^()\[\]]+)[)\]]?"
+    r"(?:\*\*)?(?P<id>[A-Za-z]{1,8}-?\d{1,6})(?:\*\*)?[:.)][ \t]+"
+    r"|(?:\*\*)?\(?id: ?(?P<named>[\w.-]+)\)?(?:\*\*)?:?[ \t]*"
 )
 
 
@@ -99,7 +91,8 @@ def _noted(item: _Item) -> bool:
 
 def _items(text: str) -> list[_Item]:
     items: list[_Item] = []
-    group, fence, shell, pending = "", "", False, ""
+    group, fence, shell = "", "", False
+    pending: list[str] = []
     stack: list[_Item] = []
     for number, raw in enumerate(text.splitlines(), 1):
         line = raw.expandtabs(4).rstrip()
@@ -107,14 +100,14 @@ def _items(text: str) -> list[_Item]:
             if line.strip().startswith(fence) and not line.strip(" `~"):
                 fence = ""
             elif shell and stack:
-                pending = _fenced_line(line, pending, stack[-1])
+                _fenced_line(line, pending, stack[-1])
             continue
-        if (found := _FENCE.match(line)) and not _CODE.search(line):
+        if (found := _FENCE.match(line)) and not CODE.search(line):
             fence, shell = found["fence"], found["language"].lower() in _SHELL
-            pending = ""
+            pending.clear()
             continue
         if found := _HEADING.match(line):
-            group, stack = found["title"], []
+            group, stack = found["title"].rstrip("# \t") or found["title"], []
         elif found := _ITEM.match(line):
             stack = _place(_new_item(found, number, group), stack, items)
         elif line.strip() and stack and line[:1] == " ":
@@ -150,41 +143,36 @@ def _new_item(found: re.Match[str], line: int, group: str) -> _Item:
     if explicit := _EXPLICIT.match(title):
         item.id = explicit["id"] or explicit["named"]
         title = title[explicit.end() :]
-    item.title = _plain(_say(item, title)) or title
+    item.title = _plain(_say(item, title, note=box is None)) or _plain(title) or title
     return item
 
 
 def _plain(title: str) -> str:
-    return title.replace("**", "").replace("`", "").strip(" .;,:—–-")
+    return plain(title).strip(" .;,:—–-")
 
 
-def _say(item: _Item, text: str) -> str:
-    """Take commands, dependencies and checks out of *text* for *item*; the rest is returned."""
-    if found := _CHECK.search(text):
-        item.check = found["what"].strip(" .`")
-        codes = [code for _, code in _CODE.findall(found["what"])]
-        item.check_command = next((code for code in codes if is_command(code)), None)
-        if item.check_command is None and is_command(item.check):
-            item.check_command = item.check
-        text = text[: found.start()] + text[found.end() :]
-    if found := _AFTER.search(text):
-        names = re.split(r"\s*,\s*|\s+and\s+", found["what"].strip(" ."))
-        item.after += [name.strip(" `'\"#*").removeprefix("step ") for name in names if name.strip()]
-        text = text[: found.start()] + text[found.end() :]
-    item.commands += [code for _, code in _CODE.findall(text) if is_command(code)]
-    return text
+def _say(item: _Item, text: str, *, note: bool = False) -> str:
+    """Give *item* what *text* says to it; the rest is returned."""
+    said = read_inline(text, note=note)
+    if said.check is not None:
+        item.check, item.check_command = said.check, said.check_command
+    item.after += said.after
+    item.commands += said.commands
+    return said.rest
 
 
-def _fenced_line(line: str, pending: str, item: _Item) -> str:
-    """Read a line of a shell block; what a backslash carries over to the next is returned."""
+def _fenced_line(line: str, pending: list[str], item: _Item) -> None:
+    """Read a line of a shell block; what a backslash carries over to the next goes to *pending*."""
     text = line.strip()
     if not text or (text.startswith("#") and not pending):
-        return ""
-    text = pending + text.removeprefix("$ ")
+        pending.clear()
+        return
+    pending.append(text.removeprefix("$ ") if not pending else text)
     if text.endswith("\\"):
-        return text[:-1]
-    item.commands.append(text)
-    return ""
+        pending[-1] = pending[-1][:-1]
+    else:
+        item.commands.append("".join(pending))
+        pending.clear()
 
 
 def _task(item: _Item, nested: dict[_Item, list[str]], names: _Names) -> Task:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
+from codex_ml.core.markdown import one_line
 from codex_ml.digest.analyse import Digest
-from codex_ml.digest.blocks import one_line
 from codex_ml.digest.failures import Block
 from codex_ml.digest.tasks import Check, Task, ordered
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import shlex
 import textwrap
+from collections import defaultdict, deque
 from dataclasses import replace
+from itertools import islice
 
 from codex_ml.digest.clean import Line
 from codex_ml.digest.exceptions import GROUP_HEAD, HEAD, TracebackReader
@@ -16,12 +18,27 @@ _ITEM = re.compile(r"_{3,} (?P<title>.+?) _{3,}$")
 _CAPTURED = re.compile(r"-{3,} Captured .* -{3,}$")
 _LOCATION = re.compile(r"(?P<place>[^\s:]{1,400}\.\w{1,5}:\d+): (?P<rest>\S.*)$")
 _ONE_LINE = re.compile(r"(?P<place>\S{1,400}:\d+): (?P<what>\w[\w.]*(?:Error|Exception|Failed|Exit)\b.*)")
-SUMMARY = re.compile(
-    r"(?P<word>FAILED|ERROR) (?P<node>\S+(?:::\S.*?|\.py|/\S+)?(?:\[.*?\])?)(?: - (?P<why>.*))?$"
-)
 _LINKED = ("direct cause of the following exception", "During handling of the above exception")
 _MOST_TEXT = 400  # lines of one message
-_FINAL = re.compile(r"(?:\d+ \w+(?:, )?)+ in [\d.:]+s?")
+_MOST_COMPARED = 50
+#: ``1 failed, 2 passed in 0.12s``; every repeat ends at a sign that it cannot hold.
+FINAL = re.compile(r"\d+ \w+(?: subtests)?(?:, \d+ \w+)* in [\d.:]+s?")
+
+
+def summary(text: str) -> tuple[str, str, str | None] | None:
+    """Word, node and reason of a line ``FAILED tests/a.py::test_b[x - y] - why`` of the short summary."""
+    word, _, rest = text.partition(" ")
+    if word not in ("FAILED", "ERROR"):
+        return None
+    end, opened = rest.find(" - "), rest.find("[")
+    if opened >= 0 and (end < 0 or opened < end):  # parameters may hold anything
+        closed = rest.find("] - ", opened)
+        end = closed + 1 if closed >= 0 else len(rest) if rest.endswith("]") else end
+    node, why = (rest, None) if end < 0 else (rest[:end], rest[end + 3 :] or None)
+    file, test, _ = node.partition("::")
+    if not test and node.endswith("]"):
+        file = node.partition("[")[0]
+    return (word, node.strip(), why) if file and not re.search(r"\s", file) else None
 
 
 class PytestReader:
@@ -39,6 +56,10 @@ class PytestReader:
         self._captured = False
         self._native: TracebackReader | None = None
         self._loose = False  # before any session: a conftest that does not load
+        self._indexed = 0  # failures that are in the next three: full names, and places of those without one
+        self._names: set[str] = set()
+        self._unnamed: dict[str, deque[int]] = defaultdict(deque)
+        self._nameless: deque[int] = deque()
 
     def loading_failed(self, line: Line) -> None:
         """Read the lines after ``ImportError while loading conftest …``, which have no section."""
@@ -65,13 +86,13 @@ class PytestReader:
                 "XPASSES",
             )
             self.section = title if title in known else ""
-            if _FINAL.match(title):
+            if FINAL.match(title):
                 self.failed, self.passed = " failed" in title or " error" in title, " passed" in title
             return True
         if self.section == "short test summary info":
-            if found := SUMMARY.match(text):
-                self._summary(found, line)
-            elif _FINAL.match(text):  # pytest -q: no bars around the last line
+            if named := summary(text):
+                self._summary(*named, line)
+            elif FINAL.match(text):  # pytest -q: no bars around the last line
                 self.failed, self.passed = " failed" in text or " error" in text, " passed" in text
                 self.finish()
                 return False
@@ -154,27 +175,49 @@ class PytestReader:
             )
         self._title, self._start, self._groups, self._captured = "", None, [], False
 
-    def _summary(self, found: re.Match[str], line: Line) -> None:
+    def _summary(self, word: str, node: str, why: str | None, line: Line) -> None:
         """Give a failure its full name, or note one of which nothing else was printed."""
-        node = found["node"].strip()
+        self._index()
         name = node.split("::", 1)[1].replace("::", ".") if "::" in node else node
-        for at, known in enumerate(self.failures):
-            subject = (
-                (known.subject or "").removeprefix("ERROR at setup of ").removeprefix("ERROR at teardown of ")
-            )
-            if known.command is None and (subject == name or (subject and subject == node)):
-                self.failures[at] = _named(known, node)
-                return
-        if any(known.subject == node for known in self.failures):
+        at = next((known.popleft() for one in (name, node) if (known := self._unnamed.get(one))), None)
+        if at is None and node in self._names:
             return
-        said = (found["why"] or "").removesuffix("...")
-        for at, known in enumerate(self.failures):  # --tb=line prints what failed and not which test
-            if known.subject is None and said and known.root.text.startswith(said):
-                self.failures[at] = _named(known, node)
-                return
-        cause = Cause(found["why"] or f"{node} {found['word'].lower()}")
-        failure = Failure("pytest", Rank.REAL, (cause,), line.number, ts=line.ts)
-        self.failures.append(_named(failure, node))
+        if at is None and (said := (why or "").removesuffix("...")):
+            at = self._nameless_that_says(said)
+        self._names.add(node)
+        if at is not None:
+            self.failures[at] = _named(self.failures[at], node)
+            return
+        cause = Cause(clipped(why or f"{node} {word.lower()}"))
+        self.failures.append(_named(Failure("pytest", Rank.REAL, (cause,), line.number, ts=line.ts), node))
+
+    def _nameless_that_says(self, said: str) -> int | None:
+        """--tb=line prints what failed and not which test; the summary names them in the same order."""
+        for place, at in enumerate(islice(self._nameless, _MOST_COMPARED)):
+            if self.failures[at].root.text.startswith(said):
+                del self._nameless[place]
+                return at
+        return None
+
+    def _index(self) -> None:
+        """Find by subject what was added since; a summary may have as many lines as there are failures."""
+        for at in range(self._indexed, len(self.failures)):
+            known = self.failures[at]
+            if known.subject is None:
+                self._nameless.append(at)
+            elif known.command is None:
+                subject = known.subject.removeprefix("ERROR at setup of ")
+                self._unnamed[subject.removeprefix("ERROR at teardown of ")].append(at)
+        self._indexed = len(self.failures)
+
+    def take(self) -> list[Failure]:
+        """What was found in the session, which is over."""
+        found, self.failures = self.failures, []
+        self._indexed = 0
+        self._names.clear()
+        self._unnamed.clear()
+        self._nameless.clear()
+        return found
 
     def finish(self) -> None:
         """The input is over."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from codex_ml.digest.blocks import repetition_key
 from codex_ml.digest.clean import Line, clean
 from codex_ml.digest.exceptions import GROUP_HEAD, HEAD, TracebackReader, syntax_failure
 from codex_ml.digest.failures import Cause, Failure, Rank, clipped, cut
-from codex_ml.digest.lint import lint_failures
-from codex_ml.digest.pytest_output import SECTION, PytestReader
-from codex_ml.digest.rules import harmless, match
+from codex_ml.digest.harmless import harmless
+from codex_ml.digest.kept import Kept
+from codex_ml.digest.lint import ends_a_lint, lint_failures
+from codex_ml.digest.pytest_output import FINAL, SECTION, PytestReader
+from codex_ml.digest.rules import match
 from codex_ml.digest.source import Source
 from codex_ml.digest.steps import Steps, is_command
 
@@ -20,7 +21,6 @@ _NOX_SESSION = re.compile(
     r"nox > (?P<what>Session (?P<session>\S+) (?P<end>failed|aborted)(?:\.|: (?P<why>.*)))$"
 )
 _NOX_OTHER = re.compile(r"nox > (?P<what>Program .* not found.*|\w*Error: .*)$")
-_FINAL = re.compile(r"=* ?(?=\d)(?:\d+ \w+(?:, )?)+ in [\d.:]+s?")
 #: Kinds whose message goes on in indented lines.
 _CONTINUED = ("uv", "rustc", "cmake", "error", "go", "java", "doctest")
 _MOST_CONTINUED = 12
@@ -30,10 +30,6 @@ _BY_A_TEST = "printed by a test; pytest's own account decides"
 #: Kinds that end a session of pytest rather than being printed in it: the machine's, and a floor not reached.
 _OF_THE_MACHINE = ("crash", "memory", "disk", "timeout", "make", "nox")
 _ENDING = (*_OF_THE_MACHINE, "coverage")
-#: More failures than these are counted and not kept.
-MOST_FAILURES = 20_000
-#: Of those, so many are compared with the kept ones before they are left out.
-_MOST_COMPARED = 20_000
 
 
 class LogReader:
@@ -46,11 +42,10 @@ class LogReader:
         self.sessions = 0  # of pytest
         self._tracebacks: dict[str, tuple[TracebackReader, str]] = {}
         self._open: tuple[Failure, list[str]] | None = None
-        self.failures: list[Failure] = []
-        self.left_out = 0
-        self.more: dict[str, int] = {}  # repetitions of kept failures, by key, once the list is full
+        self.kept = Kept()
         self._explained = False  # whether anything more than a summary was found
         self._session_began = 0
+        self._linted = 0  # the last line of a linter
 
     @property
     def hot(self) -> bool:
@@ -86,7 +81,7 @@ class LogReader:
             self._session_began = line.number
             self.steps.session(line)
         taken = self.pytest.feed(line)
-        if (found and _FINAL.match(found["title"])) or not taken:
+        if (found and FINAL.match(found["title"])) or not taken:
             self._session_over(line)
         return taken
 
@@ -94,21 +89,14 @@ class LogReader:
         """What was logged while a session ran is not why it ended: its own account is."""
         own, passed = bool(self.pytest.failures), self.pytest.passed and not self.pytest.failed
         if own or passed:
-            self._demote(self._session_began, _BY_A_TEST, but=_ENDING)
+            self.kept.demote(self._session_began, _BY_A_TEST, but=_ENDING)
         self.take_pytest()
         self._session_began = line.number + 1
 
     def take_pytest(self) -> None:
         """Move the failures of the session to those of the log."""
-        for failure in self.pytest.failures:
+        for failure in self.pytest.take():
             self._add(failure)
-        self.pytest.failures = []
-
-    def _demote(self, since: int, note: str, *, but: tuple[str, ...] = ()) -> None:
-        """Mark all failures from line *since* on as handled, but those of some kinds."""
-        for at, one in enumerate(self.failures):
-            if one.line >= since and one.rank is not Rank.HANDLED and one.kind not in but:
-                self.failures[at] = one.demoted(note)
 
     def _introduction(self, line: Line) -> str:
         """The line before the traceback, of the same writer; or what stands before it on its own."""
@@ -127,10 +115,12 @@ class LogReader:
             self.pytest.loading_failed(line)
         elif "Error: " in text and (found := syntax_failure(line, self._before(6, line))):
             self._add(found)
-        elif text.startswith("Found ") or "would be reformatted" in text:
-            for failure in lint_failures(line, self._before(400, line)):
+        elif ends_a_lint(text):
+            # What stands before the last such line is that one's.
+            for failure in lint_failures(self._before(min(400, line.number - self._linted - 1), line)):
                 self._add(failure)
-        elif _FINAL.match(text):  # pytest -q
+            self._linted = line.number
+        elif FINAL.match(text.lstrip("= ")):  # pytest -q
             self.pytest.failed, self.pytest.passed = " failed" in text or " error" in text, " passed" in text
             self._session_over(line)
         else:
@@ -147,13 +137,13 @@ class LogReader:
             rank = Rank.REAL if found["why"] else Rank.SUMMARY
             self._add(self._made("nox", rank, found["what"], line, subject=found["session"]))
         elif " was successful" in line.text:
-            self._demote(self.steps.began, "the session was successful")
+            self.kept.demote(self.steps.began, "the session was successful")
         elif found := _NOX_OTHER.match(line.text):
             self._add(self._made("nox", Rank.REAL, found["what"], line))
 
     def _by_rule(self, line: Line) -> None:
         if line.text.startswith(("make", "gmake")) and line.text.endswith("(ignored)"):
-            self._demote(self.steps.began, "make ignores the error of this recipe")
+            self.kept.demote(self.steps.began, "make ignores the error of this recipe")
             return
         text = cut(line.text, _MOST_MATCHED).strip()  # installers indent what they quote
         if (answer := match(text)) and harmless(text):
@@ -212,23 +202,7 @@ class LogReader:
         if steps.name and not failure.step:
             command = failure.command or steps.command
             failure = replace(failure, step=steps.name, number=steps.number, command=command)
-        if len(self.failures) < MOST_FAILURES:
-            self.failures.append(failure)
-        else:
-            self._count(failure)
-
-    def _count(self, failure: Failure) -> None:
-        """Count a failure for which there is no room: with its like, or as left out."""
-        if self.left_out >= _MOST_COMPARED:
-            self.left_out += 1
-            return
-        if not self.more:
-            self.more = {repetition_key(one): 0 for one in self.failures}
-        key = repetition_key(failure)
-        if key in self.more:
-            self.more[key] += 1
-        else:
-            self.left_out += 1
+        self.kept.add(failure)
 
     def finish(self) -> None:
         """The input is over; close what is open."""

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
+from codex_ml.core.markdown import code_span, fenced, one_line
 from codex_ml.digest.analyse import Digest
-from codex_ml.digest.blocks import block_record, fenced, one_line, render_record
+from codex_ml.digest.blocks import block_record, render_record
+from codex_ml.digest.inline import literal, literal_but_code
 from codex_ml.digest.plan import Plan
-from codex_ml.digest.tasks import Task
+from codex_ml.digest.tasks import Check, Task
 
 #: Blocks that the page shows; ``--json`` has them all.
 MOST_SHOWN = 20
+#: Ids that a list of tasks has without saying that they are ids.
+_SHORT_ID = re.compile(r"[A-Za-z]{1,8}-?\d{1,6}")
 _LINKS = {
     "cause": "direct cause of",
     "context": "while it was handled came",
@@ -62,10 +67,10 @@ def _failure_record(digest: Digest) -> dict[str, Any] | None:
 
 def render_digest(digest: Digest | None, plan: Plan) -> str:
     """The page ``.codex_digest.md``."""
-    lines = [f"# {plan.title}", ""]
+    lines = [f"# {literal(plan.title)}", ""]
     if plan.date:
         lines += [f"Date: {plan.date}", ""]
-    lines += [f"Input: `{plan.source}` ({plan.kind}, sha256 `{plan.sha256[:16]}`)", ""]
+    lines += [f"Input: {code_span(plan.source)} ({plan.kind}, sha256 `{plan.sha256[:16]}`)", ""]
     if digest is not None:
         lines += _failure(digest)
         lines += _blocks(digest, plan.date)
@@ -85,22 +90,21 @@ def _failure(digest: Digest) -> list[str]:
         )
         lines.append(f"{said}{more}")
     else:
-        what = f" of `{failure.subject}`" if failure.subject else ""
-        where = f" in step {failure.number} (`{failure.step}`)" if failure.step else ""
+        what = f" of {code_span(failure.subject)}" if failure.subject else ""
+        where = f" in step {failure.number} ({code_span(failure.step)})" if failure.step else ""
         lines += [f"A {failure.kind} failure{what}, at line {failure.line}{where}. Root cause first:", ""]
         for at, cause in enumerate(failure.causes, 1):
-            place = f" (`{cause.place}`)" if cause.place else ""
+            place = f" ({code_span(cause.place)})" if cause.place else ""
             link = f" — {_LINKS[cause.link]}:" if at < len(failure.causes) else ""
-            lines.append(f"{at}. `{_code(cause.text)}`{place}{link}")
+            lines.append(f"{at}. {_first_line(cause.text)}{place}{link}")
         lines += ["", fenced(failure.root.text)] if "\n" in failure.root.text else []
     if digest.notes:
         lines += ["", *(f"- {note}" for note in digest.notes)]
     return [*lines, ""]
 
 
-def _code(text: str) -> str:
-    """The first line of *text* for inline code."""
-    return one_line((text.strip().splitlines() or [""])[0]).replace("`", "'")[:300]
+def _first_line(text: str) -> str:
+    return code_span(one_line((text.strip().splitlines() or [""])[0])[:300])
 
 
 def _blocks(digest: Digest, date: str | None) -> list[str]:
@@ -126,30 +130,33 @@ def render_plan(plan: Plan) -> list[str]:
 
 def _task(task: Task) -> list[str]:
     mark = "x" if task.status == "done" else " "
-    lines = [f"- [{mark}] **{task.id}**: {_safe(task.title)}"]
+    name = f"**{task.id}**:" if _SHORT_ID.fullmatch(task.id) else f"**id: {task.id}**"
+    lines = [f"- [{mark}] {name} {literal(task.title)}"]
     if task.depends_on:
         lines.append(f"  - after: {', '.join(task.depends_on)}")
-    lines += [f"  - run: `{command}`" for command in task.commands]
-    lines.append(f"  - check: {one_line(task.check.text)}")
+    lines += [f"  - run: {code_span(command)}" for command in task.commands]
+    lines.append(f"  - check: {_check(task.check)}")
     if task.why:
-        lines.append(f"  - why: {one_line(task.why)}")
+        lines.append(f"  - why: {literal(task.why)}")
     if task.evidence:
-        lines.append(f"  - evidence: {'; '.join(task.evidence)}")
+        lines.append(f"  - evidence: {literal('; '.join(task.evidence))}")
     if task.result is not None:
         lines += _result(task.result)
     return lines
 
 
-def _safe(title: str) -> str:
-    return one_line(title).replace("`", "'")
+def _check(check: Check) -> str:
+    text = literal_but_code(check.text)
+    shown = check.command is None or check.command in check.text
+    return text if shown else f"{text} ({code_span(str(check.command))})"
 
 
 def _result(result: Mapping[str, Any]) -> list[str]:
-    reason = f": {one_line(str(result['reason']))}" if result["reason"] else ""
+    reason = f": {literal(str(result['reason']))}" if result["reason"] else ""
     lines = [f"  - result: {result['outcome']}{reason}"]
     for row in result["commands"]:
         code = "" if row["exit_code"] is None else f" (exit {row['exit_code']})"
-        lines.append(f"    - `{row['command']}`: {row['outcome']}{code}")
+        lines.append(f"    - {literal(row['command'])}: {row['outcome']}{code}")
     return lines
 
 

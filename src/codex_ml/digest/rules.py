@@ -122,7 +122,7 @@ _TOOLS = _rules(
     (
         "compiler",
         ": error ",
-        r"(?P<place>[^\s(]{1,400}\(\d+)[,\d]*\): (?:fatal )?error (?P<what>[A-Z]+\d+.*)",
+        r"(?P<place>[^\s(]{1,400}\(\d+)(?:,\d+)*\): (?:fatal )?error (?P<what>[A-Z]+\d+.*)",
     ),
     ("rustc", "error[E", r"(?P<what>error\[E\d+\]: .*)"),
     ("linker", "undefined reference|undefined symbol", r"(?P<what>.*undefined (?:reference to|symbol).*)"),
@@ -178,39 +178,6 @@ _REPORTS = _rules(
 
 #: The first that matches decides.
 RULES = (*_BEFORE, *_SUMMARIES, *_MACHINE, *_TOOLS, *_REPORTS)
-
-#: Of lines that hold a hint and yet say that nothing failed.
-_HARMLESS = re.compile(
-    r"(?i)\(ignored\)|\b(?:0|no|without|zero) (?:errors?|failures?|failed)\b|\berrors?[=:] ?0\b|"
-    r"\bxfail(?:ed)?\b|\bwarning: |\bwarn(?:ing)?\b[:|\]]|"
-    r"^(?:\S+ ){0,3}\[?(?:DEBUG|INFO|NOTICE|WARN(?:ING)?)\]?[ :|]|"
-    r"\b(?:will retry|retrying|retry \d)|\bfalling back\b|\bcontinu(?:e|ing) anyway\b|\bnon-fatal\b|"
-    r"\bexpected failure\b|dependency resolver does not currently|\bPASSED\b|\bXFAIL\b|\|\| true$"
-)
-#: One of these stands in whatever that form matches; looking for them first is ten times as fast.
-_HARMLESS_WORDS = (
-    *(
-        "ignored",
-        "0 ",
-        "no ",
-        "without ",
-        "zero ",
-        "errors",
-        "xfail",
-        "warn",
-        "debug",
-        "info",
-        "notice",
-        "retr",
-    ),
-    *("falling back", "anyway", "non-fatal", "expected failure", "does not currently", "passed", "|| true"),
-)
-
-
-def harmless(text: str) -> bool:
-    """Whether the line *text* says of itself that nothing failed."""
-    low = text.lower()
-    return any(word in low for word in _HARMLESS_WORDS) and _HARMLESS.search(text) is not None
 
 
 def match(text: str) -> tuple[Rule, re.Match[str]] | None:

@@ -116,6 +116,8 @@ class Source:
 
     def before(self, most: int, *, bytes_: int = _TAIL) -> list[bytes]:
         """Up to *most* lines that stand before the line of now, the nearest last."""
+        if most <= 0:
+            return []
         start = self._block.rfind(b"\n", 0, max(0, self._at - 1)) + 1
         text = self._block[max(0, start - bytes_) : start]
         if len(text) < bytes_:

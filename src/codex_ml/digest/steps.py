@@ -18,6 +18,8 @@ cp mv rm mkdir cd ls cat echo source export kubectl helm terraform sphinx-build 
 semgrep detect-secrets pip-audit ./configure gradle mvn
 """
 PROGRAMS = frozenset(_NAMES.split())
+_MOST_SPLIT = 4096  # characters; splitting takes more than in proportion to the length of a word
+_VARIABLE = re.compile(r"[A-Za-z_]\w*=")
 _NOX = re.compile(r"nox > Running session (?P<session>\S+)")
 _NOX_COMMAND = re.compile(
     r"nox > (?P<command>(?!Running|Session|Command|Creating|Re-using|Reusing|Ran|\*|Program)\S.*)"
@@ -28,12 +30,11 @@ _ECHO = re.compile(r"(?:\+{1,3}|\$) (?P<command>\S.*)$")
 def is_command(text: str) -> bool:
     """Whether *text* is a command line of a known program, possibly with variables set before."""
     try:
-        words = shlex.split(text)
+        words = shlex.split(text[:_MOST_SPLIT])
     except ValueError:
         return False
-    while words and re.fullmatch(r"[A-Za-z_]\w*=.*", words[0]):
-        words.pop(0)
-    return bool(words) and (words[0] in PROGRAMS or words[0].startswith(("./", "scripts/", ".venv/bin/")))
+    first = next((word for word in words if not _VARIABLE.match(word)), "")
+    return first in PROGRAMS or first.startswith(("./", "scripts/", ".venv/bin/"))
 
 
 @dataclass

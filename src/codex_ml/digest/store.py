@@ -24,6 +24,8 @@ NAME = "errors.ndjson"
 OPEN, RESOLVED = "Open", "Resolved"
 #: Compacted when it has this many bytes and twice as many lines as entries.
 _LARGE = 1 << 20
+#: Inputs that an entry remembers, so that each counts once.
+_MOST_SOURCES = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +42,14 @@ class Entry:
     resolution: str | None = None
     detail: str | None = None  # a traceback, where there is one
     source: str | None = None  # sha256 of the input it was last read from
+    sources: tuple[str, ...] = ()  # of all of them, where they are several; the last that there is room for
 
     def record(self) -> dict[str, Any]:
         """The line that stands for it."""
         record = {name: getattr(self, name) for name in self.__slots__}
-        return {
-            key: value
-            for key, value in record.items()
-            if value is not None or key not in ("detail", "source")
-        }
+        record["sources"] = list(self.sources) if len(self.sources) > 1 else None
+        optional = ("detail", "source", "sources")
+        return {key: value for key, value in record.items() if value is not None or key not in optional}
 
 
 class ErrorStore:
@@ -66,7 +67,7 @@ class ErrorStore:
     def add_from(self, source: str, records: Iterable[Mapping[str, Any]]) -> list[Entry]:
         """The same for an input of this sha256, which counts once however often it is read."""
         known = self._read()[0]
-        seen = {key for key, entry in known.items() if entry.source == source}
+        seen = {key for key, entry in known.items() if source in entry.sources}
         fresh = [{**record, "source": source} for record in records if record["fingerprint"] not in seen]
         return self.add(fresh) if fresh else []
 
@@ -167,7 +168,9 @@ def _merged(before: Entry | None, new: Entry) -> Entry:
         return replace(before, status=new.status, resolution=new.resolution)
     resolution = new.resolution or before.resolution
     detail, source = new.detail or before.detail, new.source or before.source
-    return replace(new, occurrences=total, resolution=resolution, detail=detail, source=source)
+    sources = tuple(dict.fromkeys((*before.sources, *new.sources)))[-_MOST_SOURCES:]
+    new = replace(new, occurrences=total, resolution=resolution, detail=detail)
+    return replace(new, source=source, sources=sources)
 
 
 def _entry(record: Mapping[str, Any]) -> Entry:
@@ -180,6 +183,8 @@ def _entry(record: Mapping[str, Any]) -> Entry:
 
     error, step = text("error", "err"), text("step")
     occurrences = clean.get("occurrences", 1)
+    source, listed = text("source") or None, clean.get("sources")
+    sources = tuple(one for one in listed if isinstance(one, str)) if isinstance(listed, list) else ()
     counted = isinstance(occurrences, int) and not isinstance(occurrences, bool) and occurrences >= 0
     return Entry(
         ts=text("ts") or None,
@@ -191,5 +196,6 @@ def _entry(record: Mapping[str, Any]) -> Entry:
         occurrences=occurrences if counted else 1,
         resolution=text("resolution") or None,
         detail=text("detail") or None,
-        source=text("source") or None,
+        source=source,
+        sources=(sources or ((source,) if source else ()))[-_MOST_SOURCES:],
     )

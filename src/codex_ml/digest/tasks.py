@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from codex_ml.errors import DataError, did_you_mean
+
+_SHOWN = 80  # characters of a title or a name in an error; looking for the nearest takes their square
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,8 @@ def ordered(tasks: Sequence[Task]) -> tuple[Task, ...]:
     """
     by_id = {task.id: task for task in tasks}
     if len(by_id) < len(tasks):
-        twice = next(task.id for at, task in enumerate(tasks) if task.id in {one.id for one in tasks[:at]})
+        counted = Counter(task.id for task in tasks)
+        twice = next(name for name, count in counted.items() if count > 1)
         raise DataError(
             f"two tasks have the id '{twice}'",
             code="digest.task-id",
@@ -96,20 +101,21 @@ def unknown_dependency(
     """The error for a task that is to come after something that does not exist."""
     where = f" (line {line})" if line else ""
     return DataError(
-        f"the task '{title}'{where} depends on '{wanted}', which is no task",
+        f"the task '{title[:_SHOWN]}'{where} depends on '{wanted[:_SHOWN]}', which is no task",
         code="digest.dependency",
         wanted="the id, the title or the number of a task",
-        next_step=did_you_mean(wanted, known),
+        next_step=did_you_mean(wanted[:_SHOWN], [name[:_SHOWN] for name in islice(known, 1000)]),
     )
 
 
 def _cycle(left: dict[str, Task]) -> DataError:
     """Walk from any task that waits to one that it waits for, until one comes twice."""
     name = next(iter(left))
-    path: list[str] = []
-    while name not in path:
-        path.append(name)
+    walked: dict[str, None] = {}
+    while name not in walked:
+        walked[name] = None
         name = next(wanted for wanted in left[name].depends_on if wanted in left)
+    path = list(walked)
     ring = [*path[path.index(name) :], name]
     return DataError(
         "the tasks wait for each other",

@@ -38,6 +38,7 @@ REPORT: dict[str, Any] = {
         ],
         "findings": [
             {
+                "rule": "unsafe-load",
                 "title": "Unsafe load",
                 "evidence": ["infer.py:3"],
                 "impact": "runs code",
@@ -72,20 +73,73 @@ def test_patches_come_first_then_the_most_severe_and_the_audit_at_last() -> None
     assert [task.id for task in ordered(tuple(tasks().values()))] == list(tasks())
 
 
-def test_a_patch_is_applied_by_the_auditor_and_checked_by_the_next_audit() -> None:
+def test_a_patch_is_applied_by_the_auditor_under_its_number_or_its_id() -> None:
     found = tasks()
     assert found["patch-2"].commands == ("codex-ml audit '../their repo' --apply 2",)
-    again = "codex-ml audit '../their repo' --since out/REPORT.json"
-    assert {task.check.command for task in found.values()} == {again}
-    assert found["audit-again"].commands == (again,)
+    assert found["patch-2"].check.command is None  # a number is no name for what is to be gone
+    named = tasks({**REPORT, "patches": [{"id": "unsafe-load-84e6374f", "title": "Safe load"}]})
+    assert named["patch-1"].commands == ("codex-ml audit '../their repo' --apply unsafe-load-84e6374f",)
+    assert named["patch-1"].check.command == (
+        "codex-ml audit '../their repo' --gone unsafe-load-84e6374f --json"
+    )
 
 
-def test_what_a_patch_answers_waits_for_it_and_what_is_missing_gets_a_scaffold() -> None:
+def test_each_check_names_what_has_to_be_gone_or_implemented_and_the_last_one_all_of_it() -> None:
+    found = tasks()
+    audit = "codex-ml audit '../their repo'"
+    assert found["capability-tokenization"].check.command == f"{audit} --require tokenization --json"
+    assert found["finding-1"].check.command == f"{audit} --gone unsafe-load --json"
+    assert found["audit-again"].check.command == (
+        f"{audit} --gone unsafe-load --require tokenization --require checkpointing --json"
+    )
+    assert found["audit-again"].commands == (f"{audit} --since out/REPORT.json",)
+
+
+HOSTILE = "1 --date 2026-01-01 --run-tests --command 'touch PWNED'"
+
+
+def test_an_id_that_is_none_never_becomes_words_of_a_command() -> None:
+    with pytest.raises(DataError, match="patch 1 has the id") as caught:
+        tasks({**REPORT, "patches": [{"id": HOSTILE}]})
+    assert caught.value.code == "digest.audit"
+    rows = [{"id": HOSTILE, "name": HOSTILE, "status": "Missing"}]
+    found = tasks(
+        {
+            "metadata": {"git_context": None, "date": HOSTILE},
+            "snapshot": {"capabilities": rows, "findings": [{"rule": HOSTILE, "title": HOSTILE}]},
+        }
+    )
+    commands = [one for task in found.values() for one in (*task.commands, task.check.command) if one]
+    assert commands == ["codex-ml audit '../their repo' --since out/REPORT.json"]
+
+
+def test_what_a_patch_answers_waits_for_it() -> None:
     found = tasks()
     assert found["capability-checkpointing"].depends_on == ("patch-1",)
     assert found["finding-1"].depends_on == ("patch-2",)
-    assert found["capability-tokenization"].commands == ("codex-ml scaffold tokenizer my_tokenizer",)
-    assert found["capability-checkpointing"].commands == ()
+
+
+def test_a_package_gets_a_task_that_makes_what_is_missing_and_any_other_repository_a_hint(
+    tmp_path: Path,
+) -> None:
+    assert "scaffold-tokenizer" not in tasks()
+    assert "scaffold tokenizer NAME" in tasks()["capability-tokenization"].why
+    (tmp_path / "src" / "my_parts").mkdir(parents=True)
+    (tmp_path / "src" / "my_parts" / "__init__.py").write_text("")
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "my-parts"\n')
+
+    def made() -> dict[str, Task]:
+        found = audit_tasks(json.dumps(REPORT), report="r.json", repository=str(tmp_path))
+        return {task.id: task for task in found}
+
+    found = made()
+    assert found["scaffold-tokenizer"].commands == (
+        f"codex-ml scaffold tokenizer my_tokenizer --dir {tmp_path}",
+    )
+    assert found["capability-tokenization"].depends_on == ("scaffold-tokenizer",)
+    assert found["capability-tokenization"].commands == ()  # what was made is a beginning
+    (tmp_path / "src" / "my_parts" / "my_tokenizer.py").write_text("")
+    assert "scaffold-tokenizer" not in made()
 
 
 def test_what_is_implemented_gives_no_task_and_a_clean_report_no_plan() -> None:

@@ -59,9 +59,9 @@ def test_failures_that_differ_in_a_secret_alone_are_one() -> None:
 
 
 def test_repetitions_beyond_what_is_kept_are_counted_with_their_like(monkeypatch) -> None:
-    from codex_ml.digest import reader
+    from codex_ml.digest import kept
 
-    monkeypatch.setattr(reader, "MOST_FAILURES", 3)
+    monkeypatch.setattr(kept, "MOST_FAILURES", 3)
     log = b"ERROR: one\nERROR: two\nERROR: one\n" + b"ERROR: one\nERROR: three\n" * 5
     found = digest_log(io.BytesIO(log))
     assert [(block.failure.root.text, block.occurrences) for block in found.blocks] == [

@@ -23,6 +23,11 @@ HEAD = 'Traceback (most recent call last):\n  File "a.py", line 1, in f\n    g()
 
 
 TORCH = 'RuntimeError: Error(s) in loading state_dict for Net:\n\tMissing key(s): "a".'
+CUDA = (
+    "RuntimeError: CUDA error: device-side assert triggered\n"
+    "CUDA kernel errors might be asynchronously reported at some other API call.\n"
+    "For debugging consider passing CUDA_LAUNCH_BLOCKING=1"
+)
 PYDANTIC = (
     "pydantic_core.ValidationError: 2 validation errors for Config\nlr\n  Not a number\nsteps\n  Required"
 )
@@ -35,7 +40,24 @@ PYDANTIC = (
         (PYDANTIC, PYDANTIC),
         ("KeyboardInterrupt", "KeyboardInterrupt"),
         ("app.errors.Odd<T>: x: y", "app.errors.Odd<T>: x: y"),
-        ("CalledProcessError: Command 'x' died.\nnext line", "CalledProcessError: Command 'x' died."),
+        (CUDA, CUDA),
+        ("ValueError: a\nb\n\nc", "ValueError: a\nb"),
+        ("ValueError: a" + "\nb" * 20, "ValueError: a" + "\nb" * 7),
+        *(
+            (f"CalledProcessError: Command 'x' died.\n{line}", "CalledProcessError: Command 'x' died.")
+            for line in (
+                *("make: *** [Makefile:1: a] Error 1", "ERROR: exit code 2", "2026-01-01 10:00:00 epoch 3"),
+                *("INFO done", "12:01:02 INFO done", "nox > Session a failed.", "+ pytest -q", "pytest -q"),
+                *(
+                    "=== 1 failed in 0.1s ===",
+                    "##[endgroup]",
+                    "[INFO] x",
+                    "12%|█| 3/25",
+                    "tests/a.py::t PASSED",
+                ),
+                *("bash: x: command not found", "Killed", "Process completed with exit code 1."),
+            )
+        ),
     ],
 )
 def test_a_message_is_kept_as_far_as_it_goes(message: str, wanted: str) -> None:

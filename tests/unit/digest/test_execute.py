@@ -1,4 +1,4 @@
-"""Only listed programs run, without a shell, in the plan's order, up to the first failure."""
+"""A plan runs in its order up to the first failure, and a task is done when its acceptance check passes."""
 
 from __future__ import annotations
 
@@ -8,98 +8,24 @@ from pathlib import Path
 
 import pytest
 
-from codex_ml.digest.execute import Rules, argv_of, execute
+from codex_ml.digest.allowed import Rules
+from codex_ml.digest.execute import execute
 from codex_ml.digest.plan import Plan, make_plan
 from codex_ml.digest.tasks import Check, Task
-from codex_ml.errors import UsageError
-
-RULES = Rules()
 
 
 def plan(*tasks: Task) -> Plan:
     return make_plan(tasks, title="t", source="s", kind="tasks", sha256="0" * 64)
 
 
-def task(name: str, *commands: str, after: tuple[str, ...] = (), status: str = "open") -> Task:
-    return Task(name, name, Check("seen"), commands=commands, depends_on=after, status=status)
+def task(
+    name: str, *commands: str, after: tuple[str, ...] = (), status: str = "open", check: str | None = None
+) -> Task:
+    return Task(name, name, Check("seen", check), commands=commands, depends_on=after, status=status)
 
 
 def outcomes(done: Plan) -> dict[str, str]:
     return {one.id: one.result["outcome"] if one.result else one.status for one in done.tasks}
-
-
-@pytest.mark.parametrize(
-    "command",
-    [
-        "pytest -q tests/test_a.py::test_b",
-        "pytest -k 'a and b'",
-        "python -m pytest -x",
-        "nox -s tests-3.12",
-        "make test",
-        "ruff check src",
-        "git apply --check fix.patch",
-        "codex-ml audit . --apply 2",
-    ],
-)
-def test_a_listed_command_may_run(command: str) -> None:
-    assert isinstance(argv_of(command, RULES), list)
-
-
-@pytest.mark.parametrize(
-    "command",
-    [
-        "rm -rf build",
-        "python -c pass",
-        "python train.py",
-        "git apply fix.patch",
-        "git push",
-        "/tmp/pytest",
-        "./make",
-        "pytests",
-        "",
-        "PATH=/tmp pytest",
-        "sudo make",
-    ],
-)
-def test_any_other_command_is_skipped(command: str) -> None:
-    assert str(argv_of(command, RULES)).startswith("skipped: ")
-
-
-@pytest.mark.parametrize(
-    "command",
-    [
-        "make test; rm -rf /",
-        "make && x",
-        "pytest | tee log",
-        "pytest > log",
-        "make $(id)",
-        "make `id`",
-        "make $HOME",
-        "make\nrm x",
-        "pytest tests/*.py",
-        "make 'unclosed",
-        "git apply --check --apply fix.patch",
-        "git apply --check --ap fix.patch",
-        "codex-ml digest plan.md --execute --allow rm",
-        "codex-ml audit . --allow-network",
-    ],
-)
-def test_signs_of_the_shell_and_tricks_are_refused(command: str) -> None:
-    assert str(argv_of(command, RULES)).startswith("refused: ")
-
-
-def test_allow_adds_a_program_by_its_first_words() -> None:
-    rules = Rules.with_more(["tox -e"], timeout=1, cwd=Path())
-    assert argv_of("tox -e py312", rules) == ["tox", "-e", "py312"]
-    assert isinstance(argv_of("tox run", rules), str)
-    for wrong in ("", "a;b"):
-        with pytest.raises(UsageError) as caught:
-            Rules.with_more([wrong], timeout=1, cwd=Path())
-        assert caught.value.code == "digest.allow"
-
-
-def _python(code: str) -> str:
-    return f'"{sys.executable}" -c "{code}"'
 
 
 @pytest.fixture
@@ -185,3 +111,54 @@ def test_output_without_end_is_kept_to_its_end(rules: Rules, tmp_path: Path) -> 
     done = execute(plan(task("loud", f"{sys.executable} loud.py")), rules)
     output = done.plan.tasks[0].result["commands"][0]["output"]  # type: ignore[index]
     assert output.startswith("… (") and len(output) < 40_000
+
+
+def test_the_acceptance_check_decides_whether_a_task_is_done(rules: Rules, tmp_path: Path) -> None:
+    (tmp_path / "touch.py").write_text("import sys\nopen(sys.argv[1], 'a').write('x')\n")
+    (tmp_path / "there.py").write_text(
+        "import pathlib, sys\nsys.exit(not pathlib.Path(sys.argv[1]).exists())\n"
+    )
+    touch, there = f"{sys.executable} touch.py", f"{sys.executable} there.py"
+    done = execute(
+        plan(
+            task("same", f"{touch} one", check=f"{touch} one"),
+            task("good", f"{touch} two", check=f"{there} two"),
+            task("bad", f"{touch} three", check=f"{there} four"),
+            task("last", f"{touch} five"),
+        ),
+        rules,
+    )
+    assert outcomes(done.plan) == {"same": "done", "good": "done", "bad": "failed", "last": "not reached"}
+    assert (tmp_path / "one").read_text() == "x"  # a check that is the command is not run twice
+    result = done.plan.tasks[2].result
+    assert result is not None and result["reason"].startswith("its check, ")
+    assert [row["outcome"] for row in result["commands"]] == ["done", "failed"]
+
+
+def test_what_people_did_is_seen_by_the_check_and_what_they_did_not_stops_nothing(
+    rules: Rules, tmp_path: Path
+) -> None:
+    passes, fails = f"{sys.executable} -c pass", f"{sys.executable} -c 1/0"
+    done = execute(
+        plan(task("seen", check=passes), task("open", check=fails), task("next", passes, after=("seen",))),
+        rules,
+    )
+    assert outcomes(done.plan) == {"seen": "done", "open": "manual", "next": "done"}
+    assert not done.failed and done.digest is None
+
+
+def test_nothing_of_a_task_runs_where_one_of_its_commands_or_its_check_may_not(
+    rules: Rules, tmp_path: Path
+) -> None:
+    touch = f"{sys.executable} -c open('ran','w')"
+    done = execute(plan(task("one", touch, "rm x"), task("two", touch, check="curl x")), rules)
+    assert outcomes(done.plan) == {"one": "skipped", "two": "skipped"}
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_module_of_the_folder_does_not_stand_in_for_this_program(tmp_path: Path) -> None:
+    (tmp_path / "codex_ml").mkdir()
+    (tmp_path / "codex_ml" / "__init__.py").write_text("open('ran', 'w').close()\n")
+    done = execute(plan(task("one", "codex-ml errors ls")), Rules(timeout=60, cwd=tmp_path))
+    assert outcomes(done.plan) == {"one": "done"}
+    assert not (tmp_path / "ran").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codex_ml.digest.document import Document, checked_date, read_document
-from codex_ml.digest.plan import plan_schema
+from codex_ml.digest.plan import Plan, make_plan, plan_schema
 from codex_ml.digest.render import digest_record, render_digest
+from codex_ml.digest.tasks import Check, Task
 from codex_ml.errors import DataError, UsageError
 
 pytestmark = pytest.mark.needs("dev")  # jsonschema
@@ -61,6 +63,56 @@ def test_the_page_of_a_plan_is_a_list_of_tasks_that_is_read_again() -> None:
     assert [(task.id, task.depends_on, task.commands) for task in again.plan.tasks] == [
         (task.id, task.depends_on, task.commands) for task in plan.tasks
     ]
+
+
+def _again(plan: Plan) -> Document:
+    return document(render_digest(None, plan).encode(), kind="tasks")
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "Fix ValueError: this config requires: a tokenizer",
+        "Fix the job that depends on gpu and is blocked by disk",
+        "Fix check: `make x` (after: T9), verify: <b>x</b> [a](b) - expect: y",
+        "Fix <img src=x onerror=alert(1)> ![x](http://x) **b** __init__ a_b ~~c~~ &lt; &#32; | \\ ``` `x",
+    ],
+)
+def test_a_page_is_read_again_and_shows_its_titles_whatever_they_hold(title: str) -> None:
+    first = Task("capability-a", title, Check(title), why=title, evidence=(title,), commands=("make a",))
+    last = Task("t2", "last", Check("seen", "make b"), depends_on=("capability-a",))
+    plan = make_plan([first, last], title=title, source="s", kind="tasks", sha256="0" * 64)
+    page = render_digest(None, plan)
+    again = _again(plan).plan.tasks
+    assert [(task.id, task.depends_on) for task in again] == [("capability-a", ()), ("t2", ("capability-a",))]
+    assert again[0].title == title.strip(" .;,:—–-")
+    assert again[0].commands == ("make a",) and again[1].check.command == "make b"
+    assert not re.search(r"(?<!\\)(?:<img|<b>|!?\[(?! \]|x\])|\*\*b|~~c)", page)
+
+
+_TITLE = st.text("ab:x `*_[]()<>!\\&#;.,~|-", min_size=1, max_size=40)
+_WORDS = st.lists(
+    st.one_of(
+        _TITLE, st.sampled_from(["after: a", "requires:", "depends on", "check:", "(id: x)", "`make x`"])
+    ),
+    min_size=1,
+    max_size=4,
+).map(" ".join)
+
+
+@given(_WORDS, _WORDS)
+def test_the_page_of_any_plan_is_read_again_as_the_same_tasks(title: str, words: str) -> None:
+    tasks = [
+        Task("t1", "a" + title, Check("a" + words, None), commands=("make a", "pytest -k 'a b'"), why=words),
+        Task("finding-x", "b", Check("seen", "make b"), depends_on=("t1",), evidence=(words,)),
+    ]
+    plan = make_plan(tasks, title=words, source="s", kind="tasks", sha256="0" * 64)
+    again = _again(plan).plan.tasks
+    assert [(task.id, task.depends_on, task.commands) for task in again] == [
+        (task.id, task.depends_on, task.commands) for task in plan.tasks
+    ]
+    assert again[0].title == " ".join(("a" + title).split()).strip(" .;,:—–-")
+    assert again[1].check.command == "make b"
 
 
 def test_an_empty_input_says_so_and_has_nothing_to_do() -> None:

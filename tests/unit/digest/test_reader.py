@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import io
 
+import pytest
+
 from codex_ml.digest.analyse import Digest, digest_log
+from codex_ml.digest.plan import failure_tasks
+from codex_ml.digest.pytest_output import summary
 
 
 def read(text: str) -> Digest:
@@ -82,3 +86,53 @@ def test_an_error_that_goes_on_in_indented_lines_is_one() -> None:
 def test_annotations_that_are_no_errors_are_passed_over() -> None:
     assert read("##[warning]ERROR: old node\n::notice::ERROR: x\n").failure is None
     assert read("##[error]the disk is odd\n").failure is not None
+
+
+def test_the_same_test_of_two_folders_with_the_same_message_is_two_failures_and_two_tasks() -> None:
+    text = (
+        "=== test session starts ===\n=== short test summary info ===\n"
+        "FAILED tests/a/test_io.py::test_load - OSError: no file\n"
+        "FAILED tests/b/test_io.py::test_load - OSError: no file\n=== 2 failed in 0.1s ===\n"
+    )
+    found = read(text)
+    assert [block.occurrences for block in found.blocks] == [1, 1]
+    commands = [task.commands for task in failure_tasks(found)]
+    assert commands[:2] == [
+        ("pytest tests/a/test_io.py::test_load",),
+        ("pytest tests/b/test_io.py::test_load",),
+    ]
+
+
+def test_the_same_test_of_two_checkouts_is_one_failure() -> None:
+    rows = "".join(f"FAILED /home/{name}/tests/test_io.py::t - OSError: no file\n" for name in "ab")
+    found = read(f"=== test session starts ===\n=== short test summary info ===\n{rows}")
+    assert [block.occurrences for block in found.blocks] == [2]
+
+
+def test_giving_up_is_a_failure_where_retrying_is_none() -> None:
+    error = "ERROR: upload failed, giving up after retrying 5 times"
+    found = read(f"WARNING: upload failed, retrying\n{error}\nmake: *** [Makefile:1: a] Error 1\n").failure
+    assert found is not None and found.root.text == error
+    assert read("FATAL: 12 steps failed, 0 errors in parsing\n").failure is not None
+
+
+@pytest.mark.parametrize(
+    ("line", "node"),
+    [
+        ("FAILED a.py::t - x", "a.py::t"),
+        ("FAILED a.py::t[a - b] - x", "a.py::t[a - b]"),
+        ("FAILED a.py::t[a b]", "a.py::t[a b]"),
+        ("FAILED a.py::t - assert [1] - x", "a.py::t"),
+        ("FAILED a.py::t - assert [1] - x]", "a.py::t"),
+        ("FAILED a.py::t[[] - x", "a.py::t[[]"),
+        ("ERROR tests/conftest.py", "tests/conftest.py"),
+        ("ERROR the index is cut", None),
+        ("FAILED [[ x", None),
+        ("FAILED", None),
+    ],
+)
+def test_the_node_of_a_line_of_the_summary_is_read_whatever_its_parameters_hold(
+    line: str, node: str | None
+) -> None:
+    found = summary(line)
+    assert (found[1] if found else None) == node

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from codex_ml.digest.failures import Rank
+from codex_ml.digest.harmless import harmless
 from codex_ml.digest.hints import HINT
-from codex_ml.digest.rules import RULES, harmless, match
+from codex_ml.digest.rules import RULES, match
 
 
 @pytest.mark.parametrize(
@@ -49,6 +48,12 @@ from codex_ml.digest.rules import RULES, harmless, match
         ("app.main ERROR the index is cut", "error", Rank.REPORTED),
         ("time=1 level=error msg=x", "error", Rank.REPORTED),
         ("ValueError: bad", "error", Rank.REPORTED),
+        ("ERROR: upload failed, giving up after retrying 5 times", "error", Rank.REPORTED),
+        ("ERROR: max retries exceeded", "error", Rank.REPORTED),
+        ("ERROR: attempt 3 of 3 failed, not retrying", "error", Rank.REPORTED),
+        ("FATAL: 12 steps failed, 0 errors in parsing", "error", Rank.REPORTED),
+        ("[ERROR] Tests run: 3, Failures: 1, Errors: 0, Skipped: 0", "error", Rank.REPORTED),
+        ("ERROR: an exception was expected and no error was raised", "error", Rank.REPORTED),
     ],
 )
 def test_a_line_is_what_it_says_and_the_scan_would_find_it(line: str, kind: str, rank: Rank) -> None:
@@ -69,6 +74,10 @@ def test_a_line_is_what_it_says_and_the_scan_would_find_it(line: str, kind: str,
         "UserWarning: an error in the next version",
         "WARNING: error while fetching, retrying",
         "INFO no ERROR so far",
+        "ERROR: upload failed, retrying in 5 s",
+        "ERROR: attempt 1 of 3 failed, will retry",
+        "[ERROR] 0 errors, 0 failed",
+        "Tests run: 3, Failures: 0, Errors: 0",
         "tests/test_errors.py::test_error PASSED",
         "tests/test_errors.py::test_error XFAIL",
         "the mirror serves terror films",
@@ -82,15 +91,3 @@ def test_a_line_that_says_nothing_failed_is_let_go(line: str) -> None:
 def test_every_hint_of_the_table_is_in_the_scan() -> None:
     missing = [hint for rule in RULES for hint in rule.hints if not HINT.search(f"\n{hint}".encode())]
     assert missing == []
-
-
-@pytest.mark.parametrize(
-    "unit", ["error: ", "make: *** [", "a:1:", "ERROR ", "exit code ", "x ", ": ", "Killed "]
-)
-def test_a_hostile_line_takes_no_more_than_time_linear_in_its_length(unit: str) -> None:
-    line = (unit * 4096)[:4096]
-    began = time.perf_counter()
-    for _ in range(10):
-        match(line)
-        harmless(line)
-    assert time.perf_counter() - began < 2.0

@@ -104,6 +104,25 @@ def test_the_same_input_counts_once(store: ErrorStore) -> None:
     assert store.entries()[0].occurrences == 2
 
 
+@pytest.mark.parametrize("compacted", [False, True])
+def test_an_input_read_again_after_another_counts_once_and_opens_nothing(
+    store: ErrorStore, monkeypatch: pytest.MonkeyPatch, compacted: bool
+) -> None:
+    if compacted:
+        monkeypatch.setattr(module, "_LARGE", 1)
+    record = {**RECORD, "fingerprint": "a" * 16}
+    for source in ("a", "b", "a"):
+        store.add_from(source * 64, [record])
+    assert store.entries()[0].occurrences == 2
+    store.resolve("a", reason="mended", ts=None)
+    assert store.add_from("a" * 64, [record]) == []
+    assert store.entries()[0].status == "Resolved"
+    assert len(store.add_from("c" * 64, [record])) == 1
+    entry = store.entries()[0]
+    assert (entry.status, entry.occurrences, entry.source) == ("Open", 3, "c" * 64)
+    assert (len(store.path.read_text().splitlines()) == 1) is compacted
+
+
 @pytest.mark.parametrize("name", ["", "zz"])
 def test_an_id_that_is_none_is_an_error(store: ErrorStore, name: str) -> None:
     store.add([RECORD])
