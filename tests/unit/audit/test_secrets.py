@@ -72,7 +72,7 @@ def test_a_secret_is_found_in_the_forms_that_people_write(tmp_path: Path, name: 
         'password = os.environ["PASSWORD"]',
         'headers = {"Authorization": f"Bearer {token}"}',
         'wandb.login(key=os.environ["WANDB_API_KEY"])',
-        'api_key = "your-api-key-here"',
+        'api_key = "' + 'your-api-key-here"',
         "token_ids = tokenizer.encode(text)",
     ],
 )
