@@ -26,9 +26,12 @@ class Names:
 
     def parameters(self, scope: str, node: Function) -> None:
         """A parameter is no import of its name."""
-        for one in ast.walk(node.args):
-            if isinstance(one, ast.arg) and one.arg not in ("self", "cls"):
-                self.bind(scope, one.arg, None)
+        args = node.args
+        given = [*args.posonlyargs, *args.args, *args.kwonlyargs, args.vararg, args.kwarg]
+        known = self._scopes.setdefault(scope, {})
+        for one in given:
+            if one is not None and one.arg not in ("self", "cls"):
+                known[one.arg] = None
 
     def assign(self, scope: str, target: ast.expr, value: ast.expr) -> None:
         """``x = module.thing`` is another name for it, ``x = Thing()`` something made by it."""
@@ -48,18 +51,20 @@ class Names:
 
     def resolve(self, raw: str, scope: str) -> str:
         """*raw* by the innermost scope that knows its longest beginning; as it stands when none does."""
-        parts = raw.split(".")
+        heads = [raw]
+        while (cut := heads[-1].rpartition(".")[0]) != "":
+            heads.append(cut)
         for known in self._chain(scope):
-            for size in range(len(parts), 0, -1):
-                head = ".".join(parts[:size])
+            for head in heads:
                 if head not in known:
                     continue
                 meaning = known[head]
                 if meaning is None:
                     return raw
-                if size < len(parts) or not meaning.endswith("()"):  # to call what was made is not to make it
-                    return ".".join([meaning, *parts[size:]])
-        if len(self._stars) == 1 and parts[0] not in _BUILTINS and parts[0] not in ("self", "cls", "?"):
+                if head is not raw or not meaning.endswith("()"):  # to call what was made is not to make it
+                    return meaning + raw[len(head) :]
+        first = heads[-1]
+        if len(self._stars) == 1 and first not in _BUILTINS and first not in ("self", "cls", "?"):
             return f"{next(iter(self._stars))}.{raw}"
         return raw
 

@@ -32,18 +32,18 @@ def programs(imports: Mapping[str, Iterable[str]]) -> dict[str, int]:
 
 def _file_of(path: str, name: str, files: Mapping[str, list[str]]) -> str | None:
     """The file that *name* means in *path*: one beside it before others, none when several could be meant."""
-    folder = PurePosixPath(path).parts[:-1]
+    folder = path.rpartition("/")[0]
     bare = name.lstrip(".")
     level = len(name) - len(bare)
     if level:
-        base = folder[: len(folder) - level + 1]
+        parts = folder.split("/") if folder else []
+        base = parts[: len(parts) - level + 1]
         bare = ".".join([*base, bare] if bare else base)
-    found = files.get(bare, [])
-    beside = [one for one in found if PurePosixPath(one).parts[: len(folder)] == folder]
-    for choice in (beside, found):
-        if len(choice) == 1:
-            return choice[0]
-    return None
+    found = files.get(bare, ())
+    if len(found) == 1:
+        return found[0]
+    beside = [one for one in found if not folder or one.startswith(f"{folder}/")]
+    return beside[0] if len(beside) == 1 else None
 
 
 def _root(parent: dict[str, str], path: str) -> str:

@@ -12,10 +12,7 @@ from codex_ml.core.optional import require
 from codex_ml.core.secret_formats import FORMATS
 from codex_ml.core.secret_keys import is_secret_value, judge_key, looks_random
 
-_HINTS = sorted(
-    {hint for one in FORMATS for hint in one.hints if len(hint) > 2}
-    | {"-----BEGIN ", "://", "curl ", ".login(", "login(", "Bearer ", "Basic ", "wandb", "WANDB"}
-)
+_HINTS = sorted({hint for one in FORMATS for hint in one.hints if len(hint) > 2} | {"-----BEGIN "})
 _WORDS = r"[Ss]ecret|SECRET|[Pp]assw|PASSW|[Pp]wd|PWD|[Kk]ey|KEY|[Tt]oken|TOKEN|[Cc]redential|CREDENTIAL"
 _WORD = re.compile(_WORDS)
 #: What stands after such a word when something is given to it: as a text, or bare with a digit in it.
@@ -34,22 +31,33 @@ _NAME = re.compile(r"^[A-Za-z_][A-Za-z_.:/-]*$")
 _LONGEST, _BEFORE, _BEHIND = 2_000, 200, 800
 _ALLOWED = "pragma: allowlist secret"
 _USED = (
-    ("url-userinfo", re.compile(r"://[^\s/:@\"'<>{}\[\]$%]{1,100}:(?P<value>[^\s/@\"'<>{}\[\]$%]{3,200})@")),
-    ("authorization", re.compile(r"\b(?:Bearer|Basic) +(?=[^\s\"']{0,200}\d)(?P<value>[\w.~+/=-]{16,400})")),
+    (
+        "url-userinfo",
+        ("://",),
+        re.compile(r"://[^\s/:@\"'<>{}\[\]$%]{1,100}:(?P<value>[^\s/@\"'<>{}\[\]$%]{3,200})@"),
+    ),
+    (
+        "authorization",
+        ("Bearer ", "Basic "),
+        re.compile(r"\b(?:Bearer|Basic) +(?=[^\s\"']{0,200}\d)(?P<value>[\w.~+/=-]{16,400})"),
+    ),
     (
         "curl-user",
+        ("curl",),
         re.compile(
             r"\bcurl\b[^\n]{0,200}?\s(?:-u|--user)[ =]['\"]?[^\s:'\"]{1,100}:(?P<value>[^\s'\"]{3,200})"
         ),
     ),
     (
         "login",
+        ("login(",),
         re.compile(
             r"\blogin\([^)\n]{0,200}?\b(?:api_)?(?:key|token)\s?=\s?[\"'](?P<value>[^\s\"']{16,400})[\"']"
         ),
     ),
     (
         "wandb-key",
+        ("wandb", "WANDB"),
         re.compile(r"(?i)\bwandb\w{0,40}[\"']?\]?\s{0,4}[:=]\s{0,4}[\"']?(?P<value>[0-9a-f]{40})\b"),
     ),
 )
@@ -101,7 +109,7 @@ class Uses:
     """What is handed over as a secret, whatever it looks like: in a URL, a header, a login."""
 
     def secrets(self, _path: str, line: int, text: str) -> Iterator[Secret]:
-        for kind, pattern in _USED:
+        for kind, _hints, pattern in _USED:
             for match in pattern.finditer(text):
                 yield Secret(line, kind, match["value"], certain=False)
 
@@ -161,6 +169,9 @@ def _candidates(path: str, text: str) -> Iterator[tuple[int, str]]:
     """
     given = _QUOTED if path.endswith(".py") else _BARE
     places = {at for hint in _HINTS for at in _everywhere(text, hint)}
+    for _kind, hints, pattern in _USED:
+        if any(hint in text for hint in hints):
+            places |= {match.start() for match in pattern.finditer(text)}
     for match in _WORD.finditer(text):
         if _QUOTED.match(text, match.end()) or given.match(text, match.end()):
             places.add(match.start())

@@ -33,6 +33,10 @@ def parse(path: str, text: str, *, cells: tuple[tuple[int, int], ...] = ()) -> S
     return source
 
 
+#: What can end a block; the most are none, and are not asked.
+_MAY_LEAVE = frozenset({ast.Return, ast.Raise, ast.Continue, ast.Break, ast.If})
+
+
 class _Walk:
     """One pass. What variables were made by is known before calls are named."""
 
@@ -60,7 +64,7 @@ class _Walk:
         for node in nodes:
             if isinstance(node, ast.AST):
                 self._visit(node, owner, inside, guarded)
-                if leaves(node):
+                if type(node) in _MAY_LEAVE and leaves(node):
                     return
 
     def _visit(self, node: ast.AST, owner: str, inside: ast.ClassDef | None, guarded: bool) -> None:
