@@ -157,7 +157,7 @@ def test_this_project_has_no_stub_no_open_note_and_no_test_without_an_assertion(
     } == {}
 
 
-#: What a person who knows this project says: the status of each row, and a file that has to decide a need of it.
+#: What a person who knows this project says: the status of each row, and a file that decides a need of it.
 OWN = {
     "tokenization": ("Implemented", {"use": "tokenization/hf_tokenizer.py"}),
     "modeling": ("Implemented", {"use": "modeling/decoder.py"}),

@@ -75,7 +75,7 @@ def _table(report: Report) -> Iterator[str]:
     yield _ROW.format(*["---"] * 7)
     for row in report["snapshot"]["capabilities"]:
         yield _ROW.format(
-            row["name"],
+            _cell(text(row["name"])),
             row["status"],
             _cell([code(one) for one in row["artifacts"]]),
             _cell([text(one) for one in row["gaps"]]),
@@ -87,7 +87,7 @@ def _table(report: Report) -> Iterator[str]:
     yield "What decided each row (confidence 1 to 5):"
     yield ""
     for row in report["snapshot"]["capabilities"]:
-        yield f"- **{row['name']}** ({row['confidence']}): {text(row['decided_by'])}."
+        yield f"- **{text(row['name'])}** ({row['confidence']}): {text(row['decided_by'])}."
 
 
 def _findings(report: Report) -> Iterator[str]:
@@ -139,7 +139,12 @@ def _gates(report: Report) -> Iterator[str]:
     yield "| --- | --- | --- | --- |"
     for one in gates["commands"]:
         said = f"{one['outcome']} in {one['seconds']} s: {one['output_last']}"
-        cells = (_cell(code(one["command"])), _cell(text(one["purpose"])), _cell(text(said)), one["covers"])
+        cells = (
+            _cell(code(one["command"])),
+            _cell(text(one["purpose"])),
+            _cell(text(said)),
+            text(one["covers"]),
+        )
         yield f"| {' | '.join(cells)} |"
 
 
@@ -150,18 +155,18 @@ def _checklist(report: Report) -> Iterator[str]:
         box = "x" if one["status"] == "ticked" else " "
         there = ", ".join(code(place) for place in one["evidence"]) or "nothing is there"
         needed = f"; needed: {text('; '.join(one['needed']))}" if one["needed"] else ""
-        yield f"- [{box}] **{one['control']}** – {there}{needed}."
+        yield f"- [{box}] **{text(one['control'])}** – {there}{needed}."
     yield ""
     yield "| Checklist Item | Existing Artifacts / Practices | Needed for Parity | Research Prompt |"
     yield "| --- | --- | --- | --- |"
     for one in rows:
         there = _cell([code(place) for place in one["evidence"]])
         needed = _cell(text("; ".join(one["needed"])), empty="")
-        yield f"| {one['control']} | {there} | {needed} | {_cell(one['prompt'])} |"
+        yield f"| {text(one['control'])} | {there} | {needed} | {_cell(text(one['prompt']))} |"
     yield ""
     yield "### Research Questions for @codex"
     for one in report["questions"]:
-        yield f"- {one['category']}: *{text(one['question'])}*"
+        yield f"- {text(one['category'])}: *{text(one['question'])}*"
     if not report["questions"]:
         yield "- None: no box is open."
     yield ""
@@ -172,8 +177,8 @@ def _deferred(report: Report) -> Iterator[str]:
     yield "## 7. Deferred Items"
     rows = report["snapshot"]["deferred"]
     for one in rows:
-        why, plan = f"{one['rationale']}; {text(one['risk'])}", text("; ".join(one["plan"]))
-        yield f"- {one['item']}: deferred ({why}). Minimal plan: {plan}."
+        why, plan = text(f"{one['rationale']}; {one['risk']}"), text("; ".join(one["plan"]))
+        yield f"- {text(one['item'])}: deferred ({why}). Minimal plan: {plan}."
     if not rows:
         yield "- None."
 

@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 
+from codex_ml.audit.containers import image_of
 from codex_ml.audit.masking import excerpt
 from codex_ml.audit.model import Evidence
 from codex_ml.audit.project import Project
@@ -90,13 +91,17 @@ def _locks(project: Project) -> Signals:
 
 def _images(project: Project) -> Signals:
     for file in project.dockerfiles():
-        for number, line in project.lines(file, r"(?i)^\s*(FROM|ENTRYPOINT|HEALTHCHECK|USER|CMD)\b"):
-            word = line.split()[0].upper()
-            name = {"FROM": "image", "ENTRYPOINT": "entrypoint", "HEALTHCHECK": "healthcheck"}.get(word)
-            if name:
-                yield f"config.{name}", file.path, number, excerpt(line, 60)
-            elif word == "USER" and line.split()[1:2] not in ([], ["root"], ["0"]):
-                yield "config.container_user", file.path, number, excerpt(line, 60)
+        image = image_of(project.text(file))
+        if image is None:
+            continue
+        yield "config.image", file.path, image.line, excerpt(f"FROM {image.base}", 60)
+        for name, one in (("entrypoint", image.last("ENTRYPOINT")), ("healthcheck", image.health)):
+            if one is not None:
+                yield f"config.{name}", file.path, one.line, excerpt(f"{one.word} {one.rest}", 60)
+        if not image.is_root:
+            said = f"USER {image.user.rest}" if image.user is not None else f"FROM {image.base}"
+            line = image.user.line if image.user is not None else image.line
+            yield "config.container_user", file.path, line, excerpt(said, 60)
     for file in project.composes():
         for number, _line in project.lines(file, r"^\s*healthcheck:"):
             yield "config.healthcheck", file.path, number, "healthcheck of a service"

@@ -106,7 +106,8 @@ class Source:
 
     @cached_property
     def lines(self) -> list[str]:
-        found = _LINE_END.split(self.text)  # as Python does: a form feed ends no line
+        # As Python does: a form feed ends no line.
+        found = _LINE_END.split(self.text) if "\r" in self.text else self.text.split("\n")
         return found if found[-1] else found[:-1]
 
     @cached_property

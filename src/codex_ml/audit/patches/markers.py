@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from codex_ml.audit.audit import Audit
-from codex_ml.audit.patches.tracker import first_import
-from codex_ml.audit.patching import Edit, rewritten
-from codex_ml.audit.walk import parse
+from codex_ml.audit.bench import Bench, Edit, lines_of, rewritten
+from codex_ml.audit.edits import Code
+from codex_ml.audit.imported import bound_at_the_top, rebinds
+from codex_ml.audit.model import Finding
+from codex_ml.audit.patches.places import put_behind, put_first
+from codex_ml.audit.source import Source
 
 
-def make(audit: Audit) -> Iterator[Edit]:
+def make(bench: Bench) -> Iterator[Edit]:
     """One patch a test file."""
     return rewritten(
-        audit,
+        bench,
         "unmarked-optional-test",
-        lambda path, text, found: marked(path, text, sorted({one.evidence.symbol for one in found})),
+        marked,
         title="Mark what {path} needs",
         why="the suite fails where an optional package is absent, instead of saying what was not run",
         risk="a test that is skipped everywhere tests nothing: run it somewhere with the package",
@@ -23,20 +25,14 @@ def make(audit: Audit) -> Iterator[Edit]:
     )
 
 
-def marked(path: str, text: str, modules: list[str]) -> str:
+def marked(code: Code, source: Source, found: list[Finding]) -> str | None:
     """The text with ``pytest.importorskip`` for each module before its first import."""
-    bare = text.removeprefix("\ufeff")
-    source = parse(path, bare)
-    rows = bare.split("\n")
-    at = first_import(source)
-    end = "\r" if rows and at < len(rows) and rows[at].endswith("\r") else ""
-    known = any(one.module == "pytest" and not one.name and not one.owner for one in source.imports)
-    new = [] if known and _line_of_pytest(source) <= at else ["import pytest", ""]
-    new += [f'pytest.importorskip("{module}")' for module in modules]
-    rows[at:at] = [f"{line}{end}" for line in new]
-    return text[: len(text) - len(bare)] + "\n".join(rows)
-
-
-def _line_of_pytest(source: object) -> int:
-    imports = getattr(source, "imports", [])
-    return min((one.line for one in imports if one.module == "pytest"), default=1 << 30) - 1
+    if rebinds(source, "pytest"):
+        return None
+    rows = [f'pytest.importorskip("{name}")' for name in sorted({one.evidence.symbol for one in found})]
+    known = bound_at_the_top(source, "pytest")
+    if known is not None and known < min(lines_of(found)):
+        put = put_behind(code, source, known, ["", *rows])
+    else:
+        put = put_first(code, source, ["import pytest", "", *rows])
+    return None if put is None else code.changed([put])

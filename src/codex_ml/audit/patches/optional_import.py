@@ -5,18 +5,19 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from codex_ml.audit.audit import Audit
-from codex_ml.audit.patching import Edit, rewritten
-from codex_ml.audit.source import Source, dotted
-from codex_ml.audit.walk import parse
+from codex_ml.audit.bench import Bench, Edit, rewritten
+from codex_ml.audit.edits import Change, Code
+from codex_ml.audit.model import Finding
+from codex_ml.audit.patches.importing import used_while_importing
+from codex_ml.audit.source import Source
 
 
-def make(audit: Audit) -> Iterator[Edit]:
+def make(bench: Bench) -> Iterator[Edit]:
     """One patch a module and package."""
     return rewritten(
-        audit,
+        bench,
         "optional-import",
-        lambda path, text, found: guarded(path, text, found[0].evidence.symbol, found[0].evidence.line),
+        guarded,
         title="Guard the import of {symbols} in {path}",
         why="the module cannot be imported where {symbols} is absent, far from the cause",
         risk="the error comes at the first use instead of at the start",
@@ -25,26 +26,42 @@ def make(audit: Audit) -> Iterator[Edit]:
     )
 
 
-def guarded(path: str, text: str, module: str, line: int) -> str | None:
+def guarded(code: Code, source: Source, found: list[Finding]) -> str | None:
     """The text with a guard that catches the absence of this one module and nothing else.
 
-    None where the import is more than ``import X`` or ``from X import name``, or where a name is needed while
-    the module is being imported (as a base class, decorator or default).
+    None where the import is more than ``import X`` or ``from X import name``, where it is not the only one of
+    the package, or where a name is needed while the module is being imported (as a base class or default).
     """
-    source = parse(path, text.removeprefix("\ufeff"))
-    node = next((one.node for one in source.imports if one.line == line and not one.owner), None)
-    if node is None or len(node.names) != 1 or node.col_offset or node.names[0].name == "*":
+    module, line = found[0].evidence.symbol, found[0].evidence.line
+    imports = [one for one in source.imports if one.module.partition(".")[0] == module and not one.guarded]
+    at_once = {id(one.node): one.node for one in imports if not one.owner}
+    if len(at_once) != 1:
         return None
+    (node,) = at_once.values()
     one = node.names[0]
-    name = one.asname or (one.name.partition(".")[0] if isinstance(node, ast.Import) else one.name)
-    if _needed_at_once(source, name) or (isinstance(node, ast.Import) and "." in one.name and not one.asname):
+    shared = any(
+        other is not node and other.lineno <= (node.end_lineno or line) and (other.end_lineno or 0) >= line
+        for other in source.tree.body
+    )
+    if node not in source.tree.body or shared or len(node.names) != 1 or one.name == "*":
         return None
-    lines = text.split("\n")
-    end = "\r" if lines[line - 1].endswith("\r") else ""
-    statement = [part.rstrip("\r") for part in lines[line - 1 : node.end_lineno]]
-    block = ["try:", *(f"    {part}" for part in statement), *_absent(module, name)]
-    lines[line - 1 : node.end_lineno] = [part + end for part in block]
-    return "\n".join(lines)
+    if isinstance(node, ast.Import) and "." in one.name and not one.asname:
+        return None
+    name = one.asname or one.name
+    if name in used_while_importing(source):
+        return None
+    return code.changed(_guard(code, node, module, name))
+
+
+def _guard(code: Code, node: ast.stmt, module: str, name: str) -> Iterator[Change]:
+    """The import as it stands, within a ``try``; a comment behind it stays there."""
+    last = node.end_lineno or node.lineno
+    newline = code.newline(last)
+    yield Change(code.line_start(node.lineno), code.line_start(node.lineno), f"try:{newline}    ")
+    for line in range(node.lineno + 1, last + 1):
+        yield Change(code.line_start(line), code.line_start(line), "    ")
+    end = code.line_end(last)
+    yield Change(end, end, "".join(newline + row for row in _absent(module, name)))
 
 
 def _absent(module: str, name: str) -> list[str]:
@@ -55,39 +72,11 @@ def _absent(module: str, name: str) -> list[str]:
         "        raise  # it is there and broken",
         "",
         "    class _Absent:",
-        "        def __getattr__(self, _name):",
+        "        def _tell(self, *_given, **_named):",
         f'            raise ModuleNotFoundError("{message}", name="{module}")',
         "",
-        "        __call__ = __getattr__",
+        "        __getattr__ = __call__ = __iter__ = __getitem__ = __enter__ = __contains__ = _tell",
+        "        __instancecheck__ = __subclasscheck__ = __mro_entries__ = __or__ = __ror__ = _tell",
         "",
         f"    {name} = _Absent()",
     ]
-
-
-def _needed_at_once(source: Source, name: str) -> bool:
-    """Whether importing the module itself uses the name."""
-    for node in ast.walk(source.tree):
-        if isinstance(node, ast.ClassDef):
-            early: list[ast.expr] = [*node.bases, *node.decorator_list]
-        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            annotations = [] if _lazy_annotations(source) else [one.annotation for one in node.args.args]
-            early = [
-                *node.decorator_list,
-                *node.args.defaults,
-                *(one for one in annotations if one is not None),
-            ]
-        else:
-            continue
-        if any(dotted(one).partition(".")[0].removesuffix("()") == name for one in early):
-            return True
-    return any(
-        _uses(one, name) for one in source.tree.body if isinstance(one, ast.Assign | ast.Expr | ast.AnnAssign)
-    )
-
-
-def _uses(node: ast.AST, name: str) -> bool:
-    return any(isinstance(one, ast.Name) and one.id == name for one in ast.walk(node))
-
-
-def _lazy_annotations(source: Source) -> bool:
-    return any(one.module == "__future__" and one.name == "annotations" for one in source.imports)

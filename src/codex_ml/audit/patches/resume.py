@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from typing import Any
 
-from codex_ml.audit.audit import Audit
-from codex_ml.audit.patches.calls import change_calls, last_name, with_keyword
-from codex_ml.audit.patching import Edit, rewritten
-from codex_ml.audit.source import Source
-from codex_ml.audit.walk import parse
+from codex_ml.audit.bench import Bench, Edit, rewritten
+from codex_ml.audit.edits import Change, Code
+from codex_ml.audit.model import Finding
+from codex_ml.audit.patches.calls import with_keyword, without
+from codex_ml.audit.rules.resume_not_wired import ARGUMENT, is_trainer, own_trainers, resume_option, starts
+from codex_ml.audit.source import Call, Source
 
-_ARGUMENT = "resume_from_checkpoint"
+_PARSES = frozenset({"parse_args", "parse_known_args", "parse_intermixed_args"})
 
 
-def make(audit: Audit) -> Iterator[Edit]:
+def make(bench: Bench) -> Iterator[Edit]:
     """One patch a file whose trainer is started without the path that was read."""
     return rewritten(
-        audit,
+        bench,
         "resume-not-wired",
-        lambda path, text, _found: wire(path, text),
+        wire,
         title="Wire resume in {path}",
         why="the Trainer takes resume_from_checkpoint in .train(), and nowhere else",
         risk="a checkpoint of other code is loaded where none was before, and may be refused",
@@ -28,57 +28,76 @@ def make(audit: Audit) -> Iterator[Edit]:
     )
 
 
-def wire(path: str, text: str) -> str | None:
-    """The text with ``.train(resume_from_checkpoint=…)``; None where it does not show what to pass."""
-    source = parse(path, text.removeprefix("\ufeff"))
-    given, lines = _given(source)
-    trains = {call.line for call in source.calls if call.last == "train" and "Trainer()" in call.name}
-    if given is None or not trains:
+def wire(code: Code, source: Source, _found: list[Finding]) -> str | None:
+    """The text with ``.train(resume_from_checkpoint=…)``; None where what to pass is not known there."""
+    own = own_trainers(source)
+    started = [call for call in source.calls if starts(source, call, own)]
+    if not started or any(call.node.args or call.node.keywords for call in started):
         return None
-
-    def change(cst: Any, call: Any) -> Any:
-        name = last_name(cst, call.func)
-        if name == "train" and not call.args:
-            return with_keyword(cst, call, _ARGUMENT, given)
-        if name.endswith("Trainer"):
-            kept = [one for one in call.args if one.keyword is None or one.keyword.value != _ARGUMENT]
-            if len(kept) < len(call.args):
-                return call.with_changes(args=_closed(call.args, kept))
-        return call
-
-    return change_calls(text, trains | lines, change)
-
-
-def _closed(before: Any, kept: list[Any]) -> list[Any]:
-    """The arguments that stay; the last one ends as the last one did."""
-    return [*kept[:-1], kept[-1].with_changes(comma=before[-1].comma)] if kept else []
+    makers = [call for call in source.calls if is_trainer(call.name, frozenset()) and call.keyword(ARGUMENT)]
+    given = _passed(code, makers, started) if makers else _option(source, started)
+    changes: list[Change] = []
+    for call in makers:
+        taken = without(code, call.node, call.keyword(ARGUMENT) or call.node)
+        if taken is None:
+            return None
+        changes += taken
+    for call in started:
+        put = with_keyword(code, call.node, ARGUMENT, given) if given else None
+        if put is None:
+            return None
+        changes += put
+    return code.changed(changes)
 
 
-def _given(source: Source) -> tuple[str | None, set[int]]:
-    """What holds the path, and the lines of constructors that take it in vain."""
-    lines: set[int] = set()
-    for call in source.calls:
-        passed = call.keyword(_ARGUMENT)
-        if passed is not None and call.last.endswith("Trainer"):
-            lines.add(call.line)
-            return ast.unparse(passed), lines
-    for call in source.calls:
-        if call.last != "add_argument":
-            continue
-        for one in call.node.args:
-            if isinstance(one, ast.Constant) and str(one.value).startswith("--resume"):
-                holder = _parsed_into(source)
-                name = str(one.value).lstrip("-").replace("-", "_")
-                return (f"{holder}.{name}" if holder else None), lines
-    return None, lines
+def _passed(code: Code, makers: list[Call], started: list[Call]) -> str:
+    """What one constructor was given, where every trainer is started in the same function."""
+    value = makers[0].keyword(ARGUMENT)
+    if len(makers) != 1 or value is None or not code.holds(value):
+        return ""
+    if any(call.owner != makers[0].owner or call.line < makers[0].line for call in started):
+        return ""
+    start, end = code.span(value)
+    text = code.text[start:end]
+    return text if "\n" not in text and "\r" not in text else ""
 
 
-def _parsed_into(source: Source) -> str:
-    """The variable that the parsed arguments are kept in."""
+def _option(source: Source, started: list[Call]) -> str:
+    """``args.NAME`` where the parsed arguments are known to every function that starts a trainer."""
+    names = {name for call in source.calls if (name := resume_option(call))}
+    holders = list(_holders(source))
+    if len(names) != 1 or len(holders) != 1:
+        return ""
+    owner, name, line, conditional = holders[0]
+    for call in started:
+        inside = call.owner == owner and line < call.line
+        above = owner == "" != call.owner and not conditional and not _binds(source, call.owner, name)
+        if not (inside or above):
+            return ""
+    return f"{name}.{names.pop()}"
+
+
+def _holders(source: Source) -> Iterator[tuple[str, str, int, bool]]:
+    """(function, variable, line, whether the main block alone makes it) of parsed arguments."""
+    owners = {id(call.node): call.owner for call in source.calls}
+    main = next((one for one in source.tree.body if one.lineno == source.main), None)
+    within = {id(one) for one in ast.walk(main)} if main is not None else set()
     for node in ast.walk(source.tree):
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
-            called = node.value.func
-            if isinstance(called, ast.Attribute) and called.attr == "parse_args":
-                target = node.targets[0]
-                return target.id if isinstance(target, ast.Name) else ""
-    return ""
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and len(node.targets) == 1:
+            target, called = node.targets[0], node.value.func
+            if isinstance(target, ast.Tuple) and target.elts:
+                target = target.elts[0]  # of parse_known_args
+            parses = isinstance(called, ast.Attribute) and called.attr in _PARSES
+            if parses and isinstance(target, ast.Name) and id(node.value) in owners:
+                yield owners[id(node.value)], target.id, node.lineno, id(node) in within
+
+
+def _binds(source: Source, owner: str, name: str) -> bool:
+    """Whether a function, or one that it stands in, has a variable of this name."""
+    for one in source.definitions:
+        if owner == one.name or owner.startswith(f"{one.name}."):
+            for node in ast.walk(one.node):
+                stored = isinstance(node, ast.Name) and node.id == name and not isinstance(node.ctx, ast.Load)
+                if stored or (isinstance(node, ast.arg) and node.arg == name):
+                    return True
+    return False

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
-from codex_ml.audit.audit import Audit
+from codex_ml.audit.bench import Bench, Edit, lines_of, rewritten
+from codex_ml.audit.edits import Change, Code
 from codex_ml.audit.model import Finding
-from codex_ml.audit.patches.calls import change_calls, last_name, with_keyword
-from codex_ml.audit.patching import Edit, lines_of, rewritten
+from codex_ml.audit.patches.calls import with_keyword
+from codex_ml.audit.rules.unsafe_load import CALLERS, is_unsafe_torch_load
+from codex_ml.audit.source import Call, Source
+
+#: They hand a keyword on to the function that they are given.
+_HAND_ON = frozenset({"partial", "submit", "to_thread"})
 
 
-def make(audit: Audit) -> Iterator[Edit]:
+def make(bench: Bench) -> Iterator[Edit]:
     """One patch a file."""
     return rewritten(
-        audit,
+        bench,
         "unsafe-load",
-        _load,
+        weights_only,
         title="Load tensors alone in {path}",
         why="a checkpoint from elsewhere can run code when it is unpickled",
         risk="a file that holds other objects is refused; keep those as JSON beside it",
@@ -24,11 +28,16 @@ def make(audit: Audit) -> Iterator[Edit]:
     )
 
 
-def _load(_path: str, text: str, found: list[Finding]) -> str | None:
-    return change_calls(text, lines_of([one for one in found if "torch.load" in one.message]), _safe)
+def weights_only(code: Code, source: Source, found: list[Finding]) -> str | None:
+    """The text with ``weights_only=True`` in the calls that were found; none that has a pickle module."""
+    lines = lines_of(found)
+    changes: list[Change] = []
+    for call in source.calls:
+        if call.line in lines and is_unsafe_torch_load(source, call) and _takes(call):
+            changes += with_keyword(code, call.node, "weights_only", "True") or []
+    return code.changed(changes)
 
 
-def _safe(cst: Any, call: Any) -> Any:
-    if last_name(cst, call.func) != "load":
-        return call
-    return with_keyword(cst, call, "weights_only", "True")
+def _takes(call: Call) -> bool:
+    """Whether the option gets to ``torch.load``, which refuses it beside a pickle module."""
+    return (call.last not in CALLERS or call.last in _HAND_ON) and not call.has("pickle_module")

@@ -7,16 +7,16 @@ from collections.abc import Iterable, Sequence
 from codex_ml.audit.index import Index
 from codex_ml.audit.model import Finding
 from codex_ml.audit.rule import Rule
-from codex_ml.audit.rules.container_root import last_stage
+from codex_ml.audit.rules.container_root import images
 
 
 def _tree(index: Index, _found: Sequence[Finding]) -> Iterable[Finding]:
-    for file in index.project.dockerfiles():
-        if not any(True for _ in index.project.lines(file, r"(?i)^\s*ENTRYPOINT\b")):
-            only = any(True for _ in index.project.lines(file, r"(?i)^\s*CMD\b"))
+    for file, image in images(index):
+        if image.last("ENTRYPOINT") is None:
+            only = image.last("CMD") is not None
             said = "has CMD and no ENTRYPOINT: arguments replace the program" if only else "starts nothing"
             yield RULE.finding(
-                last_stage(index, file), f"the image {said}", "set ENTRYPOINT to the command line"
+                (file.path, image.line), f"the image {said}", "set ENTRYPOINT to the command line"
             )
 
 

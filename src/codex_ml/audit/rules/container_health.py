@@ -7,17 +7,20 @@ from collections.abc import Iterable, Sequence
 from codex_ml.audit.index import Index
 from codex_ml.audit.model import Finding
 from codex_ml.audit.rule import Rule
-from codex_ml.audit.rules.container_root import last_stage
+from codex_ml.audit.rules.container_root import images
 
 
 def _tree(index: Index, _found: Sequence[Finding]) -> Iterable[Finding]:
     composed = any(
         True for file in index.project.composes() for _ in index.project.lines(file, r"^\s*healthcheck:")
     )
-    for file in index.project.dockerfiles():
-        if not composed and not any(True for _ in index.project.lines(file, r"(?i)^\s*HEALTHCHECK\b")):
+    for file, image in images(index) if not composed else ():
+        if image.health is None:
+            off = image.last("HEALTHCHECK") is not None
             yield RULE.finding(
-                last_stage(index, file), "no health check", "add HEALTHCHECK with a command that can fail"
+                (file.path, image.line),
+                "the health check is switched off" if off else "no health check",
+                "add HEALTHCHECK with a command that can fail",
             )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
+from codex_ml.audit.containers import Image, image_of
 from codex_ml.audit.index import Index
 from codex_ml.audit.model import Finding
 from codex_ml.audit.rule import Rule
@@ -11,18 +12,19 @@ from codex_ml.audit.tree import File
 
 
 def _tree(index: Index, _found: Sequence[Finding]) -> Iterable[Finding]:
-    for file in index.project.dockerfiles():
-        users = [line.split()[1] for _n, line in index.project.lines(file, r"(?i)^\s*USER\s+\S")]
-        if not users or users[-1].split(":")[0] in ("root", "0"):
+    for file, image in images(index):
+        if image.is_root:
             yield RULE.finding(
-                last_stage(index, file), "the container runs as root", "add a user without rights and USER"
+                (file.path, image.line), "the container runs as root", "add a user without rights and USER"
             )
 
 
-def last_stage(index: Index, file: File) -> tuple[str, int]:
-    """Where the image that is run begins."""
-    stages = [number for number, _line in index.project.lines(file, r"(?i)^\s*FROM\b")]
-    return file.path, stages[-1] if stages else 1
+def images(index: Index) -> Iterator[tuple[File, Image]]:
+    """Each Dockerfile that a builder would take, as the image that is run."""
+    for file in index.project.dockerfiles():
+        image = image_of(index.project.text(file))
+        if image is not None:
+            yield file, image
 
 
 RULE = Rule(

@@ -9,19 +9,18 @@ from codex_ml.audit.model import Finding
 from codex_ml.audit.rule import Rule
 from codex_ml.audit.source import Source
 
+_RUNNERS = frozenset({"eval", "exec", "builtins.eval", "builtins.exec"})
+
 
 def _source(source: Source) -> Iterable[Finding]:
     if source.is_test:
         return
     for call in source.calls:
-        if (
-            call.raw in ("eval", "exec")
-            and call.node.args
-            and not isinstance(call.node.args[0], ast.Constant)
-        ):
+        given = call.node.args
+        if call.name in _RUNNERS and given and not isinstance(given[0], ast.Constant):
             yield RULE.finding(
                 source.place(call.line),
-                f"{call.raw} of text that is made elsewhere",
+                f"{call.last} of text that is made elsewhere",
                 "parse what is expected (ast.literal_eval, json), or run it in a sandbox",
                 symbol=call.owner,
             )
