@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from codex_ml.audit.facts import FileFacts, the_matcher
 from codex_ml.audit.model import Evidence
-from codex_ml.audit.programs import modules_of, programs
+from codex_ml.audit.programs import by_module, file_of, modules_of, programs
 from codex_ml.audit.project import Project
 from codex_ml.audit.project_signals import project_signals
 from codex_ml.audit.settings import settings_signals
@@ -153,7 +153,7 @@ class Index:
         modules = {module for place in places for module in modules_of(place.path)}
         found: list[tuple[int, Evidence]] = []
         for one in self.facts:
-            if not one.is_test or self._beside(one) or self._own_modules.isdisjoint(one.imports):
+            if one.path not in self._users:
                 continue
             near = not modules.isdisjoint(one.imports)
             for test in one.tests:
@@ -165,9 +165,16 @@ class Index:
         return [place for _far, place in sorted(found)]
 
     @cached_property
-    def _own_modules(self) -> set[str]:
-        """What a test imports to get at the repository's code."""
-        return {name for one in self.facts if self.counts(one) for name in modules_of(one.path)}
+    def _users(self) -> set[str]:
+        """Test files that import code of the repository, and not only other tests and their helpers."""
+        files = by_module(one.path for one in self.facts)
+        own = {one.path for one in self.facts if self.counts(one)}
+        return {
+            one.path
+            for one in self.facts
+            if one.is_test and not self._beside(one)
+            if any(file_of(one.path, name, files) in own for name in one.imports)
+        }
 
     def _ways(self, ways: set[frozenset[str]]) -> set[frozenset[str]]:
         """*ways* and those to the functions that go them, some hops up."""

@@ -14,23 +14,29 @@ def modules_of(path: str) -> set[str]:
     return {".".join(parts[start:]) for start in range(len(parts)) if parts[start:]} - {""}
 
 
-def programs(imports: Mapping[str, Iterable[str]]) -> dict[str, int]:
-    """Path -> the number of its program. *imports*: path -> the modules it imports, leading dots kept."""
+def by_module(paths: Iterable[str]) -> dict[str, list[str]]:
+    """Module name -> the files that it may mean."""
     files: dict[str, list[str]] = defaultdict(list)
-    for path in imports:
+    for path in paths:
         for name in modules_of(path):
             files[name].append(path)
+    return files
+
+
+def programs(imports: Mapping[str, Iterable[str]]) -> dict[str, int]:
+    """Path -> the number of its program. *imports*: path -> the modules it imports, leading dots kept."""
+    files = by_module(imports)
     parent = {path: path for path in imports}
     for path, names in imports.items():
         for name in names:
-            found = _file_of(path, name, files)
+            found = file_of(path, name, files)
             if found is not None:
                 parent[_root(parent, path)] = _root(parent, found)
     numbers: dict[str, int] = {}
     return {path: numbers.setdefault(_root(parent, path), len(numbers)) for path in sorted(imports)}
 
 
-def _file_of(path: str, name: str, files: Mapping[str, list[str]]) -> str | None:
+def file_of(path: str, name: str, files: Mapping[str, list[str]]) -> str | None:
     """The file that *name* means in *path*: one beside it before others, none when several could be meant."""
     folder = path.rpartition("/")[0]
     bare = name.lstrip(".")
