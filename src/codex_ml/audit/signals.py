@@ -27,7 +27,8 @@ class Signal:
     *arguments*: (how the last name of the callee begins, what the source of an argument matches). *methods*:
     a class or module that has all of them. *bases*: a class below one of these. *functions*, *names*
     (attributes and keywords), *made* and *read* (keys of dictionaries): exact names. *imports*: modules.
-    *promises*: functions that show nothing by their name, but that it is stubbed when they are stubs.
+    *raising*: how the name of a function begins that refuses something. *promises*: functions that show
+    nothing by their name, but that it is stubbed when they are stubs.
 
     *outside*: classes below one of these show nothing. *linked*: what it shows counts in one program (files
     that imports join) with a place of one of these signals. *unless*: nothing in a file where one of these
@@ -47,6 +48,7 @@ class Signal:
     promises: tuple[str, ...] = ()
     arguments: tuple[tuple[str, str], ...] = ()
     outside: tuple[str, ...] = ()
+    raising: tuple[str, ...] = ()
     linked: tuple[str, ...] = ()
     unless: tuple[str, ...] = ()
 
@@ -77,6 +79,7 @@ class Matcher:
         self._keywords: dict[str, list[tuple[str, str]]] = defaultdict(list)
         self._arguments = [(*pair, one.key) for one in signals for pair in one.arguments]
         self._argued = re.compile("|".join(sorted({callee for callee, _, _ in self._arguments})) or r"(?!)")
+        self._raising = [(pattern, one.key) for one in signals for pattern in one.raising]
         self._outside = {one.key: frozenset(one.outside) for one in signals if one.outside}
         self._methods = [(set(names), one.key) for one in signals for names in one.methods]
         self._bases = [(base, one.key) for one in signals for base in one.bases]
@@ -110,7 +113,7 @@ class Matcher:
                 continue
             if name in self._outside and _below(symbol, bases, self._outside[name]):
                 continue
-            place = f"stub:{name}" if _within(symbol, stubs) else name
+            place = f"stub:{parted(name)[0]}" if _within(symbol, stubs) else name
             if len(found[place]) < _KEPT and (place, line) not in seen:
                 seen.add((place, line))
                 path, at = source.place(line)
@@ -142,16 +145,23 @@ class Matcher:
             head = one.module.lstrip(".")
             for name in self._imports.get(head, ()) or self._imports.get(head.partition(".")[0], ()):
                 yield name, one.line, one.owner, f"import {head}"
-        for one_ in source.definitions:
-            if not one_.is_class:
-                for name in self._functions.get(one_.short, ()):
-                    yield name, one_.line, one_.name, f"def {one_.short}"
+        yield from self._from_functions(source)
         for word, line, owner in source.names:
             for name in self._names.get(word, ()):
                 yield name, line, owner, word
         for key in source.keys:
             for name in (self._made if key.made else self._read).get(key.name, ()):
                 yield name, key.line, key.owner, f"'{key.name}'"
+
+    def _from_functions(self, source: Source) -> Iterator[tuple[str, int, str, str]]:
+        for one in source.definitions:
+            if one.is_class:
+                continue
+            for name in self._functions.get(one.short, ()):
+                yield name, one.line, one.name, f"def {one.short}"
+            for pattern, name in self._raising if one.name in source.raising else ():
+                if re.match(pattern, one.short):
+                    yield name, one.line, one.name, f"{one.short} refuses"
 
     def _from_calls(self, source: Source) -> Iterator[tuple[str, int, str, str]]:
         for call in source.calls:

@@ -42,9 +42,11 @@ CAPABILITY = Capability(
                 "*.log_params",
                 "mlflow.log_params",
             ),
-            functions=("save_config", "write_config", "dump_config"),
             keywords=(("wandb.init", "config"),),
             made=("config", "resolved_config"),
+        ),
+        Signal(
+            "config.kept", functions=("save_config", "write_config", "dump_config"), linked=("config.use",)
         ),
         Signal(
             "config.sweep",

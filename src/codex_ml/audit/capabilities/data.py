@@ -23,6 +23,10 @@ CAPABILITY = Capability(
                 *("pyarrow.parquet.ParquetFile", "*.from_json"),
             ),
             bases=("Dataset", "IterableDataset", "LightningDataModule"),
+            promises=("load_dataset", "prepare_data", "make_loader"),
+        ),
+        Signal(
+            "data.use",
             methods=(("__len__", "__getitem__"),),
             functions=("load_data", "load_jsonl", "read_jsonl", "iter_jsonl", "get_batch"),
             outside=(
@@ -35,7 +39,7 @@ CAPABILITY = Capability(
                 "Module",
                 "Cache",
             ),
-            promises=("load_dataset", "prepare_data", "make_loader"),
+            linked=("model.use", "train.step", "tok.use"),
         ),
         Signal(
             "data.order",

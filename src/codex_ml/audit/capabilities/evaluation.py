@@ -15,7 +15,11 @@ CAPABILITY = Capability(
                 *("*.evaluate", "trainer.validate", "trainer.test", "lm_eval.simple_evaluate"),
                 "evaluate.load",
             ),
+        ),
+        Signal(
+            "eval.use",
             functions=("validation_step", "test_step", "evaluate", "estimate_loss"),
+            linked=("model.use", "train.step"),
         ),
         # Counts as use where gradients are off in the same function (see `Index.evidence`).
         Signal("eval.mode", calls=("*.eval",)),

@@ -11,8 +11,8 @@ CAPABILITY = Capability(
     signals=(
         Signal(
             "ext.use",
-            methods=(("register", "get"), ("register",)),
-            functions=("register", "register_model", "register_metric", "get_component", "load_component"),
+            methods=(("register", "get"),),
+            functions=("register_model", "register_metric", "get_component", "load_component"),
             bases=("ABC", "Protocol"),
             calls=(
                 "catalogue.create",
@@ -23,18 +23,13 @@ CAPABILITY = Capability(
         ),
         Signal(
             "ext.plugins",
-            calls=(
-                "metadata.entry_points",
-                "importlib.metadata.entry_points",
-                "entry_points",
-                "iter_entry_points",
-            ),
-            names=("entry_points",),
+            calls=("metadata.entry_points", "pkg_resources.iter_entry_points"),
+            names=("entry_points",),  # of a distribution
             imports=("pluggy", "stevedore"),
         ),
         Signal(
             "ext.conflict",
-            functions=("register",),
+            raising=(r"register\w*$", r"add\w*$", r"__setitem__$"),
             bases=("RegistryError", "ConflictError"),
             calls=("ConflictError", "RegistryError"),
         ),

@@ -15,9 +15,13 @@ CAPABILITY = Capability(
                 *("*.backward", "Trainer().train", "Trainer().fit", "trainer.train", "trainer.fit"),
                 *("autograd.grad", "*.training_step", "SFTTrainer().train", "*Trainer().train"),
             ),
-            functions=("training_step", "train_step", "train_one_epoch"),
             outside=("Function",),  # an operator's own gradient
             promises=("train", "fit", "train_model", "run_training", "pretrain", "run_pipeline"),
+        ),
+        Signal(
+            "train.step",
+            functions=("training_step", "train_step", "train_one_epoch"),
+            linked=("model.use",),
         ),
         Signal(
             "train.resume",
