@@ -242,3 +242,13 @@ def test_digest_and_errors_load_neither_torch_nor_numpy_nor_hydra(run, tmp_path:
     )
     done = run(sys.executable, "-c", code, env={**ENV, "COVERAGE_PROCESS_CONFIG": None}, cwd=tmp_path)
     assert done.out.splitlines()[-1] == "[]", done.err
+
+
+def test_what_the_user_allows_is_a_command_of_the_plan(run_cli, tmp_path: Path) -> None:
+    (tmp_path / "tasks.md").write_text("- [ ] mark it: `touch x`\n")
+    argv = ("digest", "tasks.md", "--no-store", "--execute", "--json")
+    refused = run_cli(*argv, env=ENV, cwd=tmp_path)
+    assert refused.json["plan"]["tasks"][0]["result"]["outcome"] == "manual"
+    done = run_cli(*argv, "--allow", "touch", env=ENV, cwd=tmp_path)
+    assert done.json["plan"]["tasks"][0]["status"] == "done"
+    assert (tmp_path / "x").exists()

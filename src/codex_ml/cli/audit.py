@@ -14,9 +14,11 @@ from codex_ml.cli.common import Invocation, common_options
 
 if TYPE_CHECKING:
     from codex_ml.audit.audit import Audit
+    from codex_ml.audit.gates import Outcome
 
 #: The report has room for so many; those of the worst findings come first.
 _PATCHES = 10
+_LAST = 12  # lines of a gate's output, where these are all that there is to show
 _SEVERITIES = ("info", "low", "medium", "high", "critical")
 
 
@@ -166,22 +168,31 @@ def _gates(found: Audit, commands: tuple[str, ...], seconds: float) -> dict[str,
     """Run what the repository has; failures become error-capture blocks."""
     from codex_ml.audit.gates import gates_report, given_gates, known_gates, run_gates
     from codex_ml.audit.report import report_date
-    from codex_ml.digest.blocks import make_error_block
 
     gates = given_gates(commands) if commands else known_gates(found.index)
     outcomes = list(run_gates(found.tree.root, gates, seconds=seconds))
     stamp = report_date(found, "1970-01-01")
-    blocks = [
-        make_error_block(
-            one.gate.line(),
-            "\n".join(one.output.splitlines()[-12:]),
-            f"exit code {one.code}, {one.outcome}",
-            ts=stamp,
-        )
-        for one in outcomes
-        if one.outcome in ("failed", "timed out")
-    ]
+    blocks = [_error_block(found, one, stamp) for one in outcomes if one.outcome in ("failed", "timed out")]
     return gates_report(outcomes, blocks, sum(1 for _ in found.index.tests()))
+
+
+def _error_block(found: Audit, ended: Outcome, stamp: str) -> str:
+    """What failed first in the output of a gate, else its last lines: a time limit says nothing itself."""
+    import io
+
+    from codex_ml.digest.analyse import digest_log
+    from codex_ml.digest.blocks import context_of, error_of, make_error_block
+    from codex_ml.digest.failures import Rank
+
+    error = "\n".join(ended.output.splitlines()[-_LAST:])
+    context = f"exit code {ended.code}, {ended.outcome}"
+    if ended.outcome == "failed":
+        # Paths as the report has them: it says the same wherever the repository lies.
+        output = ended.output.replace(f"{found.tree.root.resolve()}/", "")
+        first = digest_log(io.BytesIO(output.encode())).failure
+        if first is not None and first.rank > Rank.SUMMARY:
+            error, context = error_of(first), f"{context}; {context_of(first)}"
+    return make_error_block(ended.gate.line(), error, context, ts=stamp)
 
 
 def _rendered(found: Audit, report: Mapping[str, Any], form: str) -> str:

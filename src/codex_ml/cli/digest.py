@@ -66,7 +66,7 @@ def command(
     """
     from codex_ml.digest.render import digest_record, render_digest
 
-    document = _document(file, from_audit, options)
+    document = _document(file, from_audit, options, allow)
     roots = (Path(options["repo"] or "."),) if from_audit is not None else ()
     done = _execute(document, allow, timeout, roots) if execute else None
     plan = done.plan if done else document.plan
@@ -88,7 +88,9 @@ def _json(record: dict[str, Any]) -> str:
     return json.dumps(record, indent=1, ensure_ascii=False)
 
 
-def _document(file: str | None, audit: Path | None, options: dict[str, str | None]) -> Document:
+def _document(
+    file: str | None, audit: Path | None, options: dict[str, str | None], allow: tuple[str, ...]
+) -> Document:
     from codex_ml.digest.document import audit_document, checked_date, read_document
     from codex_ml.errors import UsageError
 
@@ -103,11 +105,11 @@ def _document(file: str | None, audit: Path | None, options: dict[str, str | Non
     if audit is not None:
         return audit_document(audit, date=when, repository=options["repo"] or ".")
     if file == "-":
-        return read_document(sys.stdin.buffer, name="-", kind=kind, date=when)
+        return read_document(sys.stdin.buffer, name="-", kind=kind, date=when, allowed=allow)
     from codex_ml.digest.document import opened
 
     with opened(Path(str(file))) as stream:
-        return read_document(stream, name=str(file), kind=kind, date=when)
+        return read_document(stream, name=str(file), kind=kind, date=when, allowed=allow)
 
 
 def _execute(document: Document, allow: tuple[str, ...], timeout: float, roots: tuple[Path, ...]) -> Executed:

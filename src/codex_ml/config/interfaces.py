@@ -74,7 +74,7 @@ def named_interfaces(environ: Mapping[str, str]) -> Iterator[Named]:
             raise _wrong(f"environment variable CODEX_{middle}_KWARGS", "no path", f"CODEX_{middle}_PATH too")
         if target:
             place = f"environment variable CODEX_{middle}_PATH"
-            kwargs = _json(environ.get(f"CODEX_{middle}_KWARGS", ""), f"CODEX_{middle}_KWARGS")
+            kwargs = _arguments(environ.get(f"CODEX_{middle}_KWARGS", ""), f"CODEX_{middle}_KWARGS")
             yield _named(kind, {"path": target, "kwargs": kwargs}, place)
 
 
@@ -116,16 +116,27 @@ def _named(kind: str, row: object, place: str) -> Named:
     return Named(kind, name, target, kwargs, place)
 
 
-def _json(text: str, variable: str) -> Any:
+def _arguments(text: str, variable: str) -> dict[str, Any]:
+    """The JSON object that *variable* holds. Raises ConfigError that names this variable, not the path's."""
+    place, what = f"environment variable {variable}", "holds no arguments"
     try:
-        return json.loads(text) if text else {}
+        found = json.loads(text) if text else {}
     except ValueError as error:
-        raise _wrong(f"environment variable {variable}", str(error), "a JSON object") from error
+        raise _wrong(place, str(error), "a JSON object", what=what) from error
+    if not isinstance(found, dict):
+        raise _wrong(place, repr(redact_value(found)), "a JSON object of names and values", what=what)
+    try:
+        canonical_json(found)
+    except (TypeError, ValueError) as error:  # NaN and the like, which json.loads takes
+        raise _wrong(place, str(error), "values as JSON has them", what=what) from error
+    return found
 
 
-def _wrong(place: str, got: str, wanted: str, next_step: str | None = None) -> ConfigError:
+def _wrong(
+    place: str, got: str, wanted: str, next_step: str | None = None, *, what: str = "is no component by path"
+) -> ConfigError:
     return ConfigError(
-        f"{place} is no component by path",
+        f"{place} {what}",
         code="config.interfaces",
         got=got,
         wanted=wanted,

@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 from codex_ml.digest.blocks import count_once, redacted
 from codex_ml.digest.failures import Block, Cause, Failure, Rank
+from codex_ml.digest.ranks import first_of
 from codex_ml.digest.reader import LogReader, read_log
 from codex_ml.digest.source import Counted, Source
 
@@ -41,7 +42,7 @@ def digest_source(source: Source) -> Digest:
     handled = sum(one.rank is Rank.HANDLED for one in failures)
     kept = [one for one in failures if one.rank is top] if top > Rank.HANDLED else []
     blocks, left_out = count_once(kept, reader.kept.more)
-    first = _with_consequences(kept[0], failures) if kept else None
+    first = _with_consequences(first_of(kept, reader.root_cause.names), failures) if kept else None
     return Digest(
         kind=_kind(reader, source.counted, failures),
         counted=source.counted,

@@ -19,6 +19,7 @@ QUESTION = (
 #: Different failures that are kept; more of them are counted.
 MOST_BLOCKS = 1000
 _MOST_PLACES = 20
+_OF_A_TEST = ("pytest", "collection", "crash", "jest")
 
 
 def make_error_block(step: str, error: str, context: str, *, ts: str | None = None) -> str:
@@ -46,7 +47,7 @@ def step_name(step: str) -> str:
 def error_of(failure: Failure) -> str:
     """The text of line 3: where it failed, and the innermost cause as it was printed."""
     root = failure.root
-    head = f"{failure.subject}\n" if failure.kind in ("pytest", "collection") and failure.subject else ""
+    head = f"{failure.subject}\n" if failure.kind in _OF_A_TEST and failure.subject else ""
     return f"{head}{root.text}"
 
 

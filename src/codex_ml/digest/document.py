@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -32,14 +32,19 @@ class Document:
     plan: Plan
 
 
-def read_document(stream: BinaryIO, *, name: str, kind: str | None, date: str | None) -> Document:
-    """Read a log, or a Markdown list of tasks. Raises DataError: a binary file, tasks without an order."""
+def read_document(
+    stream: BinaryIO, *, name: str, kind: str | None, date: str | None, allowed: Sequence[str] = ()
+) -> Document:
+    """Read a log, or a Markdown list of tasks. Raises DataError: a binary file, tasks without an order.
+
+    *allowed*: first words of commands that the user allowed; in a list of tasks they are commands.
+    """
     source = Source(stream)
     source.check()
     name = redact_text(name)
     head = source.head.decode("utf-8", "replace")
     if kind == "tasks" or (kind is None and looks_like_tasks(head[:65536]) and not _is_log(head)):
-        return _tasks(source, stream, name, date)
+        return _tasks(source, stream, name, date, allowed)
     digest = digest_source(source)
     plan = make_plan(
         failure_tasks(digest),
@@ -60,7 +65,7 @@ def _is_log(head: str) -> bool:
     )
 
 
-def _tasks(source: Source, stream: BinaryIO, name: str, date: str | None) -> Document:
+def _tasks(source: Source, stream: BinaryIO, name: str, date: str | None, allowed: Sequence[str]) -> Document:
     raw = source.head + stream.read(MOST_BYTES + 1 - len(source.head))
     if len(raw) > MOST_BYTES:
         raise DataError(
@@ -69,7 +74,9 @@ def _tasks(source: Source, stream: BinaryIO, name: str, date: str | None) -> Doc
             got=f"more than {MOST_BYTES} bytes",
             next_step="read it as a log with --kind log, or cut it into several lists",
         )
-    tasks = read_tasks(raw.decode("utf-8", "replace"))
+    tasks = read_tasks(
+        raw.decode("utf-8", "replace"), [words for one in allowed if (words := tuple(one.split()))]
+    )
     plan = make_plan(
         tasks,
         title=f"Plan of {name}",

@@ -32,6 +32,8 @@ _HANDLED = re.compile(
     r"(?i)\b(retry(?:ing)?|will retry|attempt \d+ (?:of|/) ?\d+ failed|ignor(?:ed|ing)|falling back|recovered"
     r"|skipping)\b"
 )
+#: How torchrun ends when a process that it started has failed: an account of that one.
+_OF_A_CHILD = "torch.distributed.elastic.multiprocessing.errors.ChildFailedError"
 _MOST_FRAMES = 500
 _MOST_LINES = 8  # of a message that are not indented: what follows may be no part of it
 #: How a line begins that somebody else wrote: logs, tools, a shell, progress.
@@ -53,11 +55,12 @@ class _Exception:
             del self.frames[:_MOST_FRAMES]  # a recursion without end; the place is near its end
 
     def cause(self) -> Cause:
-        own = [place for place, file in self.frames if not _library(file)] or [p for p, _ in self.frames]
+        own = [place for place, file in self.frames if not is_library(file)] or [p for p, _ in self.frames]
         return Cause(clipped("\n".join(self.text)), own[-1] if own else None, self.link)
 
 
-def _library(file: str) -> bool:
+def is_library(file: str) -> bool:
+    """Whether *file* is of an installed package, or of the machinery that runs a program."""
     return "site-packages" in file or "dist-packages" in file or bool(_MACHINERY.search(file))
 
 
@@ -75,6 +78,8 @@ class TracebackReader:
         before, _, _ = head.text.partition(HEAD)
         self._group = before.strip() in ("+ Exception Group", "| Exception Group")
         self._prefix = "" if self._group else before
+        if before.strip() == "traceback :":  # in torchrun's account, which goes on in the column of that word
+            self._prefix = before[: before.index("t")]
         self._chain: list[_Exception] = []
         self._now = _Exception()
         self._state = "frames"
@@ -204,7 +209,7 @@ class TracebackReader:
             return None
         found = Failure(
             "traceback",
-            Rank.REAL,
+            Rank.SUMMARY if self._chain[0].text[0].startswith(_OF_A_CHILD) else Rank.REAL,
             tuple(one.cause() for one in self._chain),
             self._line.number,
             ts=self._line.ts,

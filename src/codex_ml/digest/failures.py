@@ -42,6 +42,7 @@ class Failure:
     command: str | None = None  # runs this again
     ts: str | None = None
     notes: tuple[str, ...] = ()
+    stream: str = ""  # the process that wrote it, where several share the log
 
     @property
     def root(self) -> Cause:

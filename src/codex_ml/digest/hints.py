@@ -14,7 +14,7 @@ from codex_ml.digest.rules import RULES
 #: What readers other than the table of forms look for.
 _READERS = (
     *("Traceback (most", "nox > ", "##[", "::error", "::group", "session starts", "test summary", "FAILURES"),
-    *("Found ", "would be ref", "(ignored)", " passed", " failed", "conftest"),
+    *("Found ", "would be ref", "FAIL ", "Root Cause (f", "(ignored)", " passed", " failed", "conftest"),
 )
 #: At the beginning of a line: commands that a shell echoes, and pytest's account of an error.
 _STARTS = ("+", "$", "E  ")

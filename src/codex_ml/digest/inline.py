@@ -7,7 +7,7 @@ takes it back.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from codex_ml.core.markdown import code_span, escaped, one_line, unescaped
@@ -37,15 +37,18 @@ class Said:
     check_command: str | None = None
 
 
-def read_inline(text: str, *, note: bool = False) -> Said:
-    """Take commands, dependencies and the check out of *text*. A *note* that begins with a check is one."""
+def read_inline(text: str, *, note: bool = False, more: Sequence[tuple[str, ...]] = ()) -> Said:
+    """Take commands, dependencies and the check out of *text*. A *note* that begins with a check is one.
+
+    *more*: first words of commands beside those of known programs.
+    """
     check = command = None
     masked = _masked(text)
     if found := _CHECK.search(masked):
         start, end = found.span("what")
         end = len(text) if note and found.start() == 0 else end
         what = text[start:end]
-        check, command = _check(what)
+        check, command = _check(what, more)
         text = _without(text, found.start(), max(end, found.end()))
         masked = _masked(text)
     after: tuple[str, ...] = ()
@@ -54,7 +57,7 @@ def read_inline(text: str, *, note: bool = False) -> Said:
         after = tuple(name.strip(" `'\"#*").removeprefix("step ") for name in names if name.strip())
         text = _without(text, *found.span())
     every = note and text.startswith("run: ")
-    commands = tuple(code for code in codes(text) if every or is_command(code))
+    commands = tuple(code for code in codes(text) if every or is_command(code, more))
     return Said(text, commands, after, check, command)
 
 
@@ -65,14 +68,14 @@ def codes(text: str) -> Iterator[str]:
         yield code[1:-1] if code[:1] == code[-1:] == " " and code.strip() else code
 
 
-def _check(what: str) -> tuple[str, str | None]:
+def _check(what: str, more: Sequence[tuple[str, ...]]) -> tuple[str, str | None]:
     found = list(codes(what))
     text = what.strip(" .")
     if len(found) == 1 and CODE.fullmatch(text):
         text = found[0]
     text = plain(text).strip()
-    command = next((code for code in found if is_command(code)), None)
-    return text, command or (text if is_command(text) else None)
+    command = next((code for code in found if is_command(code, more)), None)
+    return text, command or (text if is_command(text, more) else None)
 
 
 def _masked(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from codex_ml.core.redact import redact_text
@@ -15,7 +16,9 @@ _ITEM = re.compile(
 )
 _HEADING = re.compile(r"#{1,6}[ \t]+(?P<title>\S.*)$")
 _FENCE = re.compile(r"[ \t]*(?P<fence>`{3,}|~{3,})[ \t]*(?P<language>[\w-]*)")
-_SHELL = ("", "sh", "bash", "console", "shell", "zsh", "terminal")
+_SHELL = ("sh", "bash", "console", "shell", "zsh", "terminal")
+_PROMPT = "$ "
+_More = Sequence[tuple[str, ...]]
 _EXPLICIT = re.compile(
     r"(?:\*\*)?(?P<id>[A-Za-z]{1,8}-?\d{1,6})(?:\*\*)?[:.)][ \t]+"
     r"|(?:\*\*)?\(?id: ?(?P<named>[\w.-]+)\)?(?:\*\*)?:?[ \t]*"
@@ -53,13 +56,14 @@ def looks_like_tasks(head: str) -> bool:
     return len(items) >= 2 and (bool(headings) or 2 * len(items) >= lines)
 
 
-def read_tasks(text: str) -> tuple[Task, ...]:
+def read_tasks(text: str, more: _More = ()) -> tuple[Task, ...]:
     """The tasks of *text* in the order of the document, redacted. Raises DataError for an unknown dependency.
 
     A list with a box anywhere in the document makes items without one mere notes of the item above. What is
     nested has to be done before what it is nested in; the items of a numbered list one after the other.
+    *more*: first words of what is a command in back-ticks, beside known programs.
     """
-    items = _items(redact_text(text.removeprefix("\ufeff")))
+    items = _items(redact_text(text.removeprefix("\ufeff")), more)
     if any(item.boxed for item in items):
         items = [item for item in items if item.boxed or _noted(item)]
     for at, item in enumerate(items, 1):
@@ -89,31 +93,32 @@ def _noted(item: _Item) -> bool:
     return False
 
 
-def _items(text: str) -> list[_Item]:
+def _items(text: str, more: _More) -> list[_Item]:
     items: list[_Item] = []
     group, fence, shell = "", "", False
-    pending: list[str] = []
+    fenced: list[str] = []
     stack: list[_Item] = []
     for number, raw in enumerate(text.splitlines(), 1):
         line = raw.expandtabs(4).rstrip()
         if fence:
             if line.strip().startswith(fence) and not line.strip(" `~"):
                 fence = ""
-            elif shell and stack:
-                _fenced_line(line, pending, stack[-1])
+                _fenced(fenced, stack, shell=shell)
+            else:
+                fenced.append(line)
             continue
         if (found := _FENCE.match(line)) and not CODE.search(line):
             fence, shell = found["fence"], found["language"].lower() in _SHELL
-            pending.clear()
             continue
         if found := _HEADING.match(line):
             group, stack = found["title"].rstrip("# \t") or found["title"], []
         elif found := _ITEM.match(line):
-            stack = _place(_new_item(found, number, group), stack, items)
+            stack = _place(_new_item(found, number, group, more), stack, items)
         elif line.strip() and stack and line[:1] == " ":
-            _say(stack[-1], line.strip())
+            _say(stack[-1], line.strip(), more)
         elif line.strip() and line[:1] != " " and stack and items[-1].line != number - 1:
             stack = []  # a paragraph ends the list
+    _fenced(fenced, stack, shell=shell)  # of a block that nothing ends
     return items
 
 
@@ -128,7 +133,7 @@ def _place(item: _Item, stack: list[_Item], items: list[_Item]) -> list[_Item]:
     return [*stack, item]
 
 
-def _new_item(found: re.Match[str], line: int, group: str) -> _Item:
+def _new_item(found: re.Match[str], line: int, group: str, more: _More) -> _Item:
     title = found["title"].strip()
     box = found["box"]
     item = _Item(
@@ -143,7 +148,7 @@ def _new_item(found: re.Match[str], line: int, group: str) -> _Item:
     if explicit := _EXPLICIT.match(title):
         item.id = explicit["id"] or explicit["named"]
         title = title[explicit.end() :]
-    item.title = _plain(_say(item, title, note=box is None)) or _plain(title) or title
+    item.title = _plain(_say(item, title, more, note=box is None)) or _plain(title) or title
     return item
 
 
@@ -151,9 +156,9 @@ def _plain(title: str) -> str:
     return plain(title).strip(" .;,:—–-")
 
 
-def _say(item: _Item, text: str, *, note: bool = False) -> str:
+def _say(item: _Item, text: str, more: _More, *, note: bool = False) -> str:
     """Give *item* what *text* says to it; the rest is returned."""
-    said = read_inline(text, note=note)
+    said = read_inline(text, note=note, more=more)
     if said.check is not None:
         item.check, item.check_command = said.check, said.check_command
     item.after += said.after
@@ -161,18 +166,25 @@ def _say(item: _Item, text: str, *, note: bool = False) -> str:
     return said.rest
 
 
-def _fenced_line(line: str, pending: list[str], item: _Item) -> None:
-    """Read a line of a shell block; what a backslash carries over to the next goes to *pending*."""
-    text = line.strip()
-    if not text or (text.startswith("#") and not pending):
+def _fenced(lines: list[str], stack: list[_Item], *, shell: bool) -> None:
+    """Give the commands of a fenced block to the last item, and empty *lines*.
+
+    Where a line has a prompt, only such lines are commands: the others are what these print. Without a
+    prompt all lines of a block that says it is of a *shell* are, and none of any other.
+    """
+    prompts = any(line.lstrip().startswith(_PROMPT) for line in lines)
+    pending: list[str] = []
+    for line in lines if stack and (prompts or shell) else ():
+        text = line.strip()
+        if not pending and (not text or text.startswith("#") or (prompts and not text.startswith(_PROMPT))):
+            continue
+        pending.append(text if pending else text.removeprefix(_PROMPT))
+        if text.endswith("\\"):  # the next line goes on with it
+            pending[-1] = pending[-1][:-1]
+            continue
+        stack[-1].commands.append("".join(pending))
         pending.clear()
-        return
-    pending.append(text.removeprefix("$ ") if not pending else text)
-    if text.endswith("\\"):
-        pending[-1] = pending[-1][:-1]
-    else:
-        item.commands.append("".join(pending))
-        pending.clear()
+    lines.clear()
 
 
 def _task(item: _Item, nested: dict[_Item, list[str]], names: _Names) -> Task:

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 from codex_ml.digest.clean import Line, clean
 from codex_ml.digest.exceptions import GROUP_HEAD, HEAD, TracebackReader, syntax_failure
 from codex_ml.digest.failures import Cause, Failure, Rank, clipped, cut
+from codex_ml.digest.faults import FaultReader
 from codex_ml.digest.harmless import harmless
+from codex_ml.digest.jest import HEAD as JEST
+from codex_ml.digest.jest import JestReader
 from codex_ml.digest.kept import Kept
 from codex_ml.digest.lint import ends_a_lint, lint_failures
+from codex_ml.digest.located import ENDS, MOST_LINES, located_failures
+from codex_ml.digest.messages import causes_of, placed
+from codex_ml.digest.nox import nox_said
 from codex_ml.digest.pytest_output import FINAL, SECTION, PytestReader
+from codex_ml.digest.ranks import ROOT_CAUSE, RootCause
 from codex_ml.digest.rules import match
+from codex_ml.digest.signals import signal_notes
 from codex_ml.digest.source import Source
 from codex_ml.digest.steps import Steps, is_command
 
-_NOX_FAILED = re.compile(r"nox > (?P<what>Command (?P<command>.*) failed with exit code \d+.*)$")
-_NOX_SESSION = re.compile(
-    r"nox > (?P<what>Session (?P<session>\S+) (?P<end>failed|aborted)(?:\.|: (?P<why>.*)))$"
-)
-_NOX_OTHER = re.compile(r"nox > (?P<what>Program .* not found.*|\w*Error: .*)$")
 #: Kinds whose message goes on in indented lines.
 _CONTINUED = ("uv", "rustc", "cmake", "error", "go", "java", "doctest")
 _MOST_CONTINUED = 12
@@ -28,7 +30,7 @@ _MOST_CONTINUED = 12
 _MOST_MATCHED = 4096
 _BY_A_TEST = "printed by a test; pytest's own account decides"
 #: Kinds that end a session of pytest rather than being printed in it: the machine's, and a floor not reached.
-_OF_THE_MACHINE = ("crash", "memory", "disk", "timeout", "make", "nox")
+_OF_THE_MACHINE = ("crash", "memory", "disk", "timeout", "node", "preempted", "cancelled", "make", "nox")
 _ENDING = (*_OF_THE_MACHINE, "coverage")
 
 
@@ -46,14 +48,21 @@ class LogReader:
         self._explained = False  # whether anything more than a summary was found
         self._session_began = 0
         self._linted = 0  # the last line of a linter
+        self.root_cause = RootCause()
+        self._whole: FaultReader | JestReader | None = None  # a form of several lines that is being read
+        self._last = 0  # the last line of any failure
+        self._crash: Failure | None = None  # the last time that the interpreter said how it died
 
     @property
     def hot(self) -> bool:
         """Whether something is being read that the next line may belong to."""
-        return bool(self._tracebacks) or self.pytest.hot or self._open is not None
+        several = self._whole is not None or self.root_cause.hot
+        return bool(self._tracebacks) or self.pytest.hot or self._open is not None or several
 
     def line(self, line: Line) -> None:
         """Read one line."""
+        if self.root_cause.hot:
+            self.root_cause.feed(line)
         if self._continue(line):
             return
         if line.stream in self._tracebacks:
@@ -61,7 +70,7 @@ class LogReader:
             if reader.feed(line):
                 return
             del self._tracebacks[line.stream]
-            self._add(reader.failure(introduction=introduction, following=line.text))
+            self._add(reader.failure(introduction=introduction, following=line.text), line.stream)
         if line.mark in ("warning", "notice", "debug"):
             return
         if self.pytest.hot or SECTION.match(line.text):
@@ -111,6 +120,10 @@ class LogReader:
         text = line.text
         if text.startswith("nox > "):
             self._nox(line)
+        elif text.startswith(ROOT_CAUSE):
+            self.root_cause.begin()
+        elif "FAIL " in text and (head := JEST.match(text)):
+            self._whole = JestReader(head, line)
         elif text.startswith("ImportError while loading conftest"):
             self.pytest.loading_failed(line)
         elif "Error: " in text and (found := syntax_failure(line, self._before(6, line))):
@@ -131,15 +144,12 @@ class LogReader:
         return [clean(one, line.number - len(raw) + at) for at, one in enumerate(raw)]
 
     def _nox(self, line: Line) -> None:
-        if found := _NOX_FAILED.match(line.text):
-            self._add(self._made("nox", Rank.SUMMARY, found["what"], line))
-        elif found := _NOX_SESSION.match(line.text):
-            rank = Rank.REAL if found["why"] else Rank.SUMMARY
-            self._add(self._made("nox", rank, found["what"], line, subject=found["session"]))
+        if said := nox_said(line.text):
+            if said.rank is Rank.SUMMARY:
+                self._located(line)
+            self._add(self._made("nox", said.rank, said.what, line, subject=said.session))
         elif " was successful" in line.text:
             self.kept.demote(self.steps.began, "the session was successful")
-        elif found := _NOX_OTHER.match(line.text):
-            self._add(self._made("nox", Rank.REAL, found["what"], line))
 
     def _by_rule(self, line: Line) -> None:
         if line.text.startswith(("make", "gmake")) and line.text.endswith("(ignored)"):
@@ -154,8 +164,16 @@ class LogReader:
                 return  # what a shell or make echoes was not said by the machine
             groups = found.groupdict()
             place, subject = groups.get("place"), groups.get("subject")
-            made = self._made(rule.kind, rule.rank, groups["what"], line, place=place, subject=subject)
-            if rule.kind in _CONTINUED:
+            rank = rule.rank
+            if rule.kind == "crash" and self._crash and self._crash.number == self.steps.number:
+                rank = Rank.SUMMARY  # the shell says once more what the interpreter said before
+            if rank is Rank.SUMMARY and rule.kind in ENDS:
+                self._located(line)
+            made = self._made(rule.kind, rank, groups["what"], line, place=place, subject=subject)
+            if made.root.text.startswith("Fatal Python error: "):
+                self._crash = replace(made, number=self.steps.number)
+                self._whole = FaultReader(replace(made, rank=Rank.REAL))
+            elif rule.kind in _CONTINUED:
                 self._open = (made, [groups["what"]])
             else:
                 self._add(made)
@@ -176,11 +194,22 @@ class LogReader:
         if rank is Rank.SUMMARY and not self._explained:
             before = [one.text for one in self._before(8, line) if one.text.strip()]
             notes = ("before it: " + clipped("\n".join(before[-4:])),) if before else ()
+            notes += signal_notes(what)
         causes = (Cause(clipped(what.strip()), place),)
         return Failure(kind, rank, causes, line.number, subject=subject, ts=line.ts, notes=notes)
 
+    def _located(self, line: Line) -> None:
+        """Add what a compiler said since the last failure, before the summary in *line*."""
+        since = max(self._last, self._linted, self.steps.began)
+        for failure in located_failures(self._before(min(MOST_LINES, line.number - since - 1), line)):
+            self._add(failure)
+
     def _continue(self, line: Line) -> bool:
-        """Whether the line goes on with the message of the failure before it."""
+        """Whether the line goes on with the failure before it: with its stack, or with its message."""
+        if self._whole is not None:
+            if self._whole.feed(line):
+                return True
+            self._take_whole()
         if self._open is None:
             return False
         failure, text = self._open
@@ -190,13 +219,20 @@ class LogReader:
             return True
         self._open = None
         if len(text) > 1:
-            failure = replace(failure, causes=_causes(failure, text))
-        self._add(failure)
+            failure = replace(failure, causes=causes_of(failure, text))
+        self._add(placed(failure))
         return False
 
-    def _add(self, failure: Failure | None) -> None:
+    def _take_whole(self) -> None:
+        for failure in self._whole.take() if self._whole else ():
+            self._add(failure)
+        self._whole = None
+
+    def _add(self, failure: Failure | None, stream: str = "") -> None:
         if failure is None:
             return
+        self._last = max(self._last, failure.line)
+        failure = replace(failure, stream=stream) if stream else failure
         self._explained = self._explained or failure.rank > Rank.SUMMARY
         steps = self.steps
         if steps.name and not failure.step:
@@ -207,24 +243,13 @@ class LogReader:
     def finish(self) -> None:
         """The input is over; close what is open."""
         self._continue(Line("", 0))
-        for reader, introduction in self._tracebacks.values():
-            self._add(reader.failure(introduction=introduction))
+        self._take_whole()
+        for stream, (reader, introduction) in self._tracebacks.items():
+            self._add(reader.failure(introduction=introduction), stream)
         self._tracebacks.clear()
         self.pytest.finish()
         if self.pytest.failures:
             self._session_over(Line("", 0))
-
-
-def _causes(failure: Failure, text: list[str]) -> tuple[Cause, ...]:
-    """The message as one cause; Java's, which tells the innermost exception last, the other way round."""
-    parts = [[text[0]]]
-    for line in text[1:]:
-        if line.startswith("Caused by: "):
-            parts.append([line.removeprefix("Caused by: ")])
-        else:
-            parts[-1].append(line)
-    found = [Cause(clipped("\n".join(part)), failure.root.place, "cause") for part in parts[::-1]]
-    return (*found[:-1], replace(found[-1], link="then"))
 
 
 def read_log(source: Source) -> LogReader:

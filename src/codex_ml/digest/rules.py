@@ -28,6 +28,8 @@ _MAKE = r"g?make(?:\[\d+\])?: \*\*\* "
 _SHELL = (
     r"(?:(?:/?(?:[\w.-]+/)*)?(?:ba|z|da|k)?sh(?::| -)|make(?:\[\d+\])?: |env: |(?:cp|mv|cat|rm|cd|ls|tar): )"
 )
+_SRUN = r"srun: error: \S{1,200}: tasks? [\d,-]{1,100}: "
+_SLURM = r"(?:[\w.-]{1,100}: )?(?:error: )?\*\*\* (?:JOB|STEP) \S{1,100} ON \S{1,200} CANCELLED AT \S{1,40}"
 
 #: Where make itself says that a process was killed, nobody else has said it.
 _BEFORE = _rules(
@@ -55,6 +57,7 @@ _SUMMARIES = _rules(
         "ninja: |FAILED: ",
         r"(?P<what>ninja: build stopped: .*|FAILED: (?P<subject>\S+\.\w+)\s*(?:\[code=\d+\].*)?$)",
     ),
+    ("exit", "srun: error: ", rf"(?P<what>{_SRUN}Terminated.*)"),
     ("linker", "ld returned", r"(?P<what>.*\bld returned \d+ exit status.*)"),
     (
         "build",
@@ -69,7 +72,14 @@ _SUMMARIES = _rules(
         "failed to solve|did not complete success",
         r"(?P<what>.*(?:failed to solve|did not complete successfully).*)",
     ),
-    ("npm", "npm ERR! ", r"(?P<what>npm ERR! (?:code|errno|A complete|path|cwd|syscall|Exit status)\b.*)"),
+    (
+        "npm",
+        "npm ERR! |npm error ",
+        (
+            r"(?P<what>npm (?:ERR!|error) (?:code|errno|A complete|path|cwd|syscall|Exit status|Test failed"
+            r"|Lifecycle script|Failed at the|This is probably not|command|workspace|location)\b.*)"
+        ),
+    ),
 )
 _MACHINE = _rules(
     Rank.REAL,
@@ -83,7 +93,22 @@ _MACHINE = _rules(
         "oom-kill|OOMKilled|OOM-killed|oom_kill",
         r"(?P<what>.*(?:oom-kill|OOMKilled|OOM-killed|oom_kill).*)",
     ),
-    ("crash", "Fatal Python error", r"(?P<what>Fatal Python error: .*)"),
+    ("memory", "srun: error: ", rf"(?P<what>{_SRUN}(?:Killed|Out Of Memory).*)"),
+    ("memory", "(exitcode: -9)", r"(?P<what>.*\(exitcode: -9\).*)"),
+    ("crash", "(exitcode: -", r"(?P<what>.*\(exitcode: -(?:4|6|7|8|11)\).*)"),
+    ("timeout", "CANCELLED AT ", rf"(?P<what>{_SLURM} DUE TO TIME LIMIT.*)"),
+    ("node", "CANCELLED AT ", rf"(?P<what>{_SLURM} DUE TO NODE FAIL.*)"),
+    ("node", "rror: Node failure", r"(?P<what>(?:srun|salloc|sbatch): error: Node failure on .*)"),
+    ("preempted", "CANCELLED AT ", rf"(?P<what>{_SLURM} DUE TO PREEMPTION.*)"),
+    ("cancelled", "CANCELLED AT ", rf"(?P<what>{_SLURM}.*)"),
+    (
+        "crash",
+        "Fatal Python error",
+        (  # behind what pytest prints before and while it runs the tests of a file
+            r"(?:(?P<subject>\S{1,300}?\.py(?:::\S{1,300})?) )?[.FEsxXpP]{0,500}"
+            r"(?P<what>Fatal Python error: .*)"
+        ),
+    ),
     (
         "crash",
         "egmentation fault|SIGSEGV|SIGABRT|core dumped",
@@ -118,12 +143,13 @@ _TOOLS = _rules(
         ": error: ",
         r"(?P<place>(?P<subject>[^\s:]{1,400}\.pyi?):\d+)(?::\d+)?: error: (?P<what>.*\[[\w-]+\])$",
     ),
-    ("compiler", "rror: |rror ", rf"{_PLACE}: (?:fatal )?error:? (?P<what>.*)"),
+    ("compiler", "rror: |rror ", rf"{_PLACE}(?: -|:) (?:fatal )?error:? (?P<what>.*)"),
     (
         "compiler",
         ": error ",
         r"(?P<place>[^\s(]{1,400}\(\d+)(?:,\d+)*\): (?:fatal )?error (?P<what>[A-Z]+\d+.*)",
     ),
+    ("compiler", "go:", r"(?:vet: )?(?P<place>[^\s:()\"']{1,400}\.go:\d+):\d+: (?P<what>\S.*)"),
     ("rustc", "error[E", r"(?P<what>error\[E\d+\]: .*)"),
     ("linker", "undefined reference|undefined symbol", r"(?P<what>.*undefined (?:reference to|symbol).*)"),
     ("cmake", "CMake Error", r"(?P<what>CMake Error(?: at (?P<place>[^\s:]+:\d+))?.*)"),
@@ -169,7 +195,7 @@ _REPORTS = _rules(
         "ERROR|FATAL|CRITICAL|rror",
         (
             r"(?P<what>\[?(?:ERROR|FATAL|CRITICAL|Error|error)\]?\s?[:|\]] ?\S.*"
-            r"|\[?(?:ERROR|FATAL|CRITICAL)\]? \S.*"
+            r"|\[?(?:ERROR|FATAL|CRITICAL)\]? \S.*|(?:[\w./+-]{1,100}: ){1,3}(?:fatal )?error: \S.*"
             r"|(?:\S+ ){1,4}?\[?(?:ERROR|FATAL|CRITICAL)\]?[ :|].*|.*\blevel=(?:error|fatal)\b.*)"
         ),
     ),

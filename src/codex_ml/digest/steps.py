@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from codex_ml.digest.clean import Line
@@ -27,12 +28,17 @@ _NOX_COMMAND = re.compile(
 _ECHO = re.compile(r"(?:\+{1,3}|\$) (?P<command>\S.*)$")
 
 
-def is_command(text: str) -> bool:
-    """Whether *text* is a command line of a known program, possibly with variables set before."""
+def is_command(text: str, more: Sequence[tuple[str, ...]] = ()) -> bool:
+    """Whether *text* is a command line of a known program, possibly with variables set before.
+
+    *more*: the first words of other commands that the user named.
+    """
     try:
         words = shlex.split(text[:_MOST_SPLIT])
     except ValueError:
         return False
+    if any(tuple(words[: len(own)]) == own for own in more):
+        return True
     first = next((word for word in words if not _VARIABLE.match(word)), "")
     return first in PROGRAMS or first.startswith(("./", "scripts/", ".venv/bin/"))
 

@@ -21,6 +21,7 @@ from codex_ml.digest.fingerprint import fingerprint
 from codex_ml.errors import DataError, IntegrityError, StorageError, did_you_mean
 
 NAME = "errors.ndjson"
+_ERROR = ("error", "err")  # the key of what went wrong, and its older spelling
 OPEN, RESOLVED = "Open", "Resolved"
 #: Compacted when it has this many bytes and twice as many lines as entries.
 _LARGE = 1 << 20
@@ -141,11 +142,16 @@ class ErrorStore:
             for number, line in enumerate(stream, 1):
                 if not line.strip() or not line.endswith(b"\n"):
                     continue  # a line that a kill left unfinished is cut when the next is written
+                place = f"{self.path}:{number}"
                 try:
-                    entry = _entry(parse_line(line, f"{self.path}:{number}"))
+                    record = parse_line(line, place)
                 except IntegrityError as error:
                     damaged.append(error.what)
                     continue
+                if all(record.get(name) is None for name in _ERROR):
+                    damaged.append(f"{place} tells of no error")
+                    continue
+                entry = _entry(record)
                 entries[entry.fingerprint] = _merged(entries.get(entry.fingerprint), entry)
         return entries, damaged
 
@@ -181,7 +187,7 @@ def _entry(record: Mapping[str, Any]) -> Entry:
         found = next((clean[name] for name in names if clean.get(name) is not None), "")
         return found if isinstance(found, str) else json.dumps(found, ensure_ascii=False, sort_keys=True)
 
-    error, step = text("error", "err"), text("step")
+    error, step = text(*_ERROR), text("step")
     occurrences = clean.get("occurrences", 1)
     source, listed = text("source") or None, clean.get("sources")
     sources = tuple(one for one in listed if isinstance(one, str)) if isinstance(listed, list) else ()

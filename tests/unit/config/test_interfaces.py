@@ -103,7 +103,12 @@ def test_what_is_written_wrongly_is_an_error_that_names_the_place(text: str, tol
     [
         ({"CODEX_RL_PATH": "nothing"}, "CODEX_RL_PATH"),
         ({"CODEX_RL_PATH": "a:B", "CODEX_RL_KWARGS": "{"}, "CODEX_RL_KWARGS"),
-        ({"CODEX_RL_PATH": "a:B", "CODEX_RL_KWARGS": "[1]"}, "CODEX_RL_PATH"),
+        (
+            {"CODEX_RL_PATH": "a:B", "CODEX_RL_KWARGS": "[1]"},
+            r"CODEX_RL_KWARGS holds no arguments; got \[1\]",
+        ),
+        ({"CODEX_RL_PATH": "a:B", "CODEX_RL_KWARGS": "[]"}, "CODEX_RL_KWARGS"),
+        ({"CODEX_RL_PATH": "a:B", "CODEX_RL_KWARGS": '{"x": NaN}'}, "CODEX_RL_KWARGS"),
         ({"CODEX_RL_KWARGS": "{}"}, "CODEX_RL_KWARGS"),
         ({"CODEX_INTERFACES_CFG": "/nowhere.yaml"}, "/nowhere.yaml"),
     ],

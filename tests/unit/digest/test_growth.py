@@ -111,6 +111,18 @@ LINES = [
     ("ValueError: ", "(", "1 sub-exceptions"),
     ("", " ", "Error: x"),
     ("", "\t", "Error: x"),
+    ("srun: error: n: tasks ", "1,", ": Killed"),
+    ("slurmstepd: error: *** JOB ", "1 ON ", " CANCELLED AT x"),
+    ("", "a: ", "error: x"),
+    ("", ".", "Fatal Python error: x"),
+    ("", "a.py::", " Fatal Python error: x"),
+    ("Fatal Python error: x\nThread 0x0 ", "(most recent call first): ", "x"),
+    ("FAIL ", "a.js ", "> x"),
+    ("FAIL a.js\n  Error: x\n  at ", "(a.js:1", ":1 x"),
+    ("", ".go:1", ":1 x"),
+    ("", "a.b:1:1: ", "x\nmake: *** [x] Error 1"),
+    ("", "a.b:1", ":1 x\nmake: *** [x] Error 1"),
+    (f'{HEAD}  File "a", line 1, in f\nE: ', "NCCL", " x"),
 ]
 
 
@@ -141,6 +153,16 @@ REPEATED = [
     ("", "make: *** [x] Error 1\n"),
     ("", "a.c:1:1: error: x\n"),
     ("", "FATAL: 1\n"),
+    ("", "FAIL a.js\n  Error: x\n"),
+    ("FAIL a.js\n", "  Error: x\n"),
+    ("", "Fatal Python error: x\n"),
+    (
+        "Fatal Python error: x\nCurrent thread 0x0 (most recent call first):\n",
+        '  File "test_a.py", line 1 in f\n',
+    ),
+    ("", "a.b:1:1: x\nmake: *** [x] Error 1\n"),
+    ("", "Root Cause (first observed failure):\n"),
+    ("", f'[rank0]: {HEAD}[rank0]:   File "a", line 1, in f\n[rank0]: E: NCCL timeout\n'),
 ]
 
 

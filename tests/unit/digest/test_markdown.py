@@ -115,3 +115,25 @@ def test_any_text_is_read_or_refused_with_a_code(text: str) -> None:
         code = error.code
     assert code in ("", "digest.dependency")
     assert all(task.title and task.check.text for task in tasks)
+
+
+@pytest.mark.parametrize("language", ["", "python", "text"])
+def test_prose_in_a_block_that_says_of_no_shell_is_no_command(language: str) -> None:
+    (task,) = read_tasks(f"- [ ] see it\n  ```{language}\n  - [ ] not a task\n  make it so\n  ```\n")
+    assert (task.title, task.commands, task.check.command) == ("see it", (), None)
+
+
+@pytest.mark.parametrize("language", ["", "console", "sh"])
+def test_where_a_block_has_prompts_they_begin_its_commands_and_the_rest_is_output(language: str) -> None:
+    block = f"```{language}\n  $ make \\\n      all\n  make: done\n  $ tox\n  # 3 passed\n"
+    for end in ("  ```\n", ""):  # a block that nothing ends, too
+        (task,) = read_tasks(f"- [ ] build\n  {block}{end}")
+        assert task.commands == ("make all", "tox")
+
+
+def test_what_the_user_allowed_is_a_command_and_a_check_in_back_ticks() -> None:
+    text = "- [ ] mark it `touch x`, check: `test -e x`\n- [ ] see `touchy x`\n"
+    assert [task.commands for task in read_tasks(text)] == [(), ()]
+    first, second = read_tasks(text, [("touch",), ("test", "-e")])
+    assert (first.commands, first.check.command) == (("touch x",), "test -e x")
+    assert second.commands == ()

@@ -50,6 +50,14 @@ def test_the_spellings_of_older_tools_are_read(store: ErrorStore) -> None:
     assert (second.error, second.context, second.status) == ("bang", "here", "Open")
 
 
+def test_a_record_without_an_error_is_a_damaged_line_and_no_entry(store: ErrorStore) -> None:
+    store.add([RECORD])
+    with store.path.open("ab") as stream:
+        stream.write(b'{"ts": 1}\n{"error": null, "step": "1:x"}\n{"err": "boom"}\n')
+    assert [entry.error for entry in store.entries()] == ["ValueError: bad", "boom"]
+    assert store.unreadable() == [f"{store.path}:{line} tells of no error" for line in (2, 3)]
+
+
 def test_a_torn_last_line_is_cut_by_the_next_write_and_a_damaged_one_is_named(store: ErrorStore) -> None:
     store.add([RECORD])
     with store.path.open("ab") as stream:
