@@ -295,15 +295,21 @@ def run(text: str, monkeypatch: pytest.MonkeyPatch, **modules: object) -> dict[s
 
 @pytest.fixture
 def hidden() -> Iterable[None]:
-    """peft and wandb are not installed."""
+    """peft and wandb are not installed, nor were they imported by another test."""
+    imported = {name: sys.modules.pop(name) for name in [*sys.modules] if _is_hidden(name)}
     finder = types.SimpleNamespace(find_spec=_absent)
     sys.meta_path.insert(0, finder)  # type: ignore[arg-type]
     yield
     sys.meta_path.remove(finder)  # type: ignore[arg-type]
+    sys.modules.update(imported)
+
+
+def _is_hidden(name: str) -> bool:
+    return name.partition(".")[0] in ("peft", "wandb")
 
 
 def _absent(name: str, _path: object = None, _target: object = None) -> None:
-    if name.partition(".")[0] in ("peft", "wandb"):
+    if _is_hidden(name):
         raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 
