@@ -12,8 +12,8 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from codex_ml.audit.facts import FileFacts, the_matcher
+from codex_ml.audit.import_graph import by_module, file_of, modules_of, programs
 from codex_ml.audit.model import Evidence
-from codex_ml.audit.programs import by_module, file_of, modules_of, programs
 from codex_ml.audit.project import Project
 from codex_ml.audit.project_signals import project_signals
 from codex_ml.audit.settings import settings_signals

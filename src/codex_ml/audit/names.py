@@ -6,8 +6,6 @@ import ast
 import builtins
 from collections.abc import Iterator
 
-from codex_ml.audit.source import Function, dotted
-
 _BUILTINS = frozenset(dir(builtins))
 
 
@@ -24,7 +22,7 @@ class Names:
     def star(self, module: str) -> None:
         self._stars.add(module)
 
-    def parameters(self, scope: str, node: Function) -> None:
+    def parameters(self, scope: str, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         """A parameter is no import of its name."""
         args = node.args
         given = [*args.posonlyargs, *args.args, *args.kwonlyargs, args.vararg, args.kwarg]
@@ -76,3 +74,25 @@ class Names:
             if not scope:
                 return
             scope = scope.rpartition(".")[0]
+
+
+def dotted(node: ast.AST) -> str:
+    """``a.b().c`` as text; ``?`` for what has no name."""
+    parts: list[str] = []
+    while True:
+        if isinstance(node, ast.Attribute):
+            parts.append(node.attr)
+            node = node.value
+        elif isinstance(node, ast.Call):
+            inner = dotted(node.func)
+            parts.append(f"{inner}()")
+            break
+        elif isinstance(node, ast.Name):
+            parts.append(node.id)
+            break
+        elif isinstance(node, ast.Subscript):
+            node = node.value
+        else:
+            parts.append("?")
+            break
+    return ".".join(reversed(parts))

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from codex_ml.audit.audit import Audit
-from codex_ml.audit.bench import Bench, Edit, exact_text
 from codex_ml.audit.diffs import refusal, unified
+from codex_ml.audit.patch_context import Edit, PatchContext, exact_text
 from codex_ml.audit.patches import MAKERS
 from codex_ml.audit.wellformed import parses
 from codex_ml.core.publish import write_file, writing
@@ -90,9 +90,9 @@ def _put(target: Path, text: str) -> None:
 
 
 def _edits(audit: Audit) -> Iterator[Edit]:
-    bench = Bench(audit)
+    context = PatchContext(audit)
     for maker in MAKERS:
-        yield from maker(bench)
+        yield from maker(context)
 
 
 def _checked(edit: Edit) -> Patch | None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from codex_ml.audit.dockerfile import is_dockerfile
 from codex_ml.audit.read import decode
 from codex_ml.audit.tree import File, Tree, read_bytes, shown
 
@@ -60,14 +61,7 @@ class Project:
         return self._texts[file.path] or ""
 
     def dockerfiles(self) -> Iterator[File]:
-        for file in self.tree.files:
-            name = file.name.lower()
-            if (
-                name in ("dockerfile", "containerfile")
-                or name.startswith("dockerfile.")
-                or name.endswith(".dockerfile")
-            ):
-                yield file
+        return (file for file in self.tree.files if is_dockerfile(file.name))
 
     def composes(self) -> Iterator[File]:
         for file in self.tree.files:

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from codex_ml.audit.comments import comments_of
+from codex_ml.audit.names import Names, dotted
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -100,6 +101,7 @@ class Source:
     keys: list[Key] = field(default_factory=list)
     names: list[tuple[str, int, str]] = field(default_factory=list)
     handlers: list[tuple[ast.ExceptHandler, str]] = field(default_factory=list)
+    scopes: Names = field(default_factory=Names)
     asserting: set[str] = field(default_factory=set)
     raising: set[str] = field(default_factory=set)
     main: int = 0
@@ -126,34 +128,16 @@ class Source:
             return []
         return comments_of(self.lines, self.tree)
 
+    def meaning(self, node: ast.AST, owner: str) -> str:
+        """What the name *node* stands for in the scope *owner* (see `Names`)."""
+        return self.scopes.resolve(dotted(node), owner)
+
     def place(self, line: int) -> tuple[str, int]:
         """Path and line to show; a line of a notebook names its cell."""
         if not self.cells or not 1 <= line <= len(self.cells):
             return self.path, line
         cell, within = self.cells[line - 1]
         return f"{self.path}#cell-{cell}", within
-
-
-def dotted(node: ast.AST) -> str:
-    """``a.b().c`` as text; ``?`` for what has no name."""
-    parts: list[str] = []
-    while True:
-        if isinstance(node, ast.Attribute):
-            parts.append(node.attr)
-            node = node.value
-        elif isinstance(node, ast.Call):
-            inner = dotted(node.func)
-            parts.append(f"{inner}()")
-            break
-        elif isinstance(node, ast.Name):
-            parts.append(node.id)
-            break
-        elif isinstance(node, ast.Subscript):
-            node = node.value
-        else:
-            parts.append("?")
-            break
-    return ".".join(reversed(parts))
 
 
 def body_without_docstring(node: Function) -> list[ast.stmt]:

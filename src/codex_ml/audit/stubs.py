@@ -8,7 +8,8 @@ from __future__ import annotations
 import ast
 import re
 
-from codex_ml.audit.source import Definition, Function, Source, body_without_docstring, dotted
+from codex_ml.audit.names import dotted
+from codex_ml.audit.source import Definition, Function, Source, body_without_docstring
 
 _ABSTRACT = re.compile(
     r"(^|\.)(abstract\w*|overload|override_required|abstractproperty|setter|deleter|singledispatch(method)?)(\(\))?$"

@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from codex_ml.audit.source import Definition, Source, dotted, functions, leaves, live_blocks
+from codex_ml.audit.names import dotted
+from codex_ml.audit.source import Definition, Source, functions, leaves, live_blocks
 
 _ASSERTING = re.compile(
     r"(^|\.)(assert\w*|raises|warns|deprecated_call|fail|expect\w*|check\w*|verify\w*|approx|snapshot|opcheck|gradcheck|"

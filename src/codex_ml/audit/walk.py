@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Callable, Iterable
 
-from codex_ml.audit.names import Names
+from codex_ml.audit.names import dotted
 from codex_ml.audit.source import (
     Call,
     Definition,
@@ -14,7 +14,6 @@ from codex_ml.audit.source import (
     Import,
     Key,
     Source,
-    dotted,
     is_never,
     leaves,
     live_blocks,
@@ -42,7 +41,7 @@ class _Walk:
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self.names = Names()
+        self.names = source.scopes
         self.pending: list[tuple[ast.Call, str]] = []
 
     def run(self) -> None:

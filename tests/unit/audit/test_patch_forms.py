@@ -18,9 +18,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from codex_ml.audit.bench import Rewrite
 from codex_ml.audit.edits import Code
 from codex_ml.audit.model import Evidence, Finding
+from codex_ml.audit.patch_context import Rewrite
 from codex_ml.audit.patches import (
     loader,
     markers,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from codex_ml.audit.bench import Maker
+from codex_ml.audit.patch_context import Maker
 from codex_ml.audit.patches import (
     baseline,
     container,

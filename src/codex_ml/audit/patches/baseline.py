@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import yaml
 
-from codex_ml.audit.bench import Bench, Edit
 from codex_ml.audit.edits import Change, Code
+from codex_ml.audit.patch_context import Edit, PatchContext
 
 _FILE = ".secrets.baseline"
 _HOOK = "detect-secrets"
@@ -18,15 +18,17 @@ _PLUGINS = (
 )
 
 
-def make(bench: Bench) -> Iterator[Edit]:
+def make(context: PatchContext) -> Iterator[Edit]:
     """One patch a file of hooks: the arguments of the hook, and the baseline where there is none."""
-    for path in sorted({one.evidence.path for one in bench.audit.findings if one.rule == "secret-baseline"}):
-        code = bench.code(path)
+    for path in sorted(
+        {one.evidence.path for one in context.audit.findings if one.rule == "secret-baseline"}
+    ):
+        code = context.code(path)
         changed = compared(code) if code is not None else None
         if code is None or changed is None:
             continue
         files: dict[str, tuple[str | None, str]] = {path: (code.text, changed)}
-        if not (bench.audit.tree.root / _FILE).exists():
+        if not (context.audit.tree.root / _FILE).exists():
             files[_FILE] = (None, _empty())
         yield Edit(
             "Compare the secret scan with a baseline" + (f" in {path}" if "/" in path else ""),

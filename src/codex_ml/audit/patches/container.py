@@ -6,10 +6,10 @@ import json
 import re
 from collections.abc import Iterator
 
-from codex_ml.audit.bench import Bench, Edit
 from codex_ml.audit.containers import Image, image_of, is_user
 from codex_ml.audit.dockerfile import Instruction
 from codex_ml.audit.edits import Change, Code
+from codex_ml.audit.patch_context import Edit, PatchContext
 from codex_ml.audit.patches.commands import is_program, known_command, parses_arguments
 
 _ADDS_A_USER = re.compile(r"\b(useradd|adduser)\b")
@@ -22,29 +22,29 @@ _MAKE_USER = {
 }
 
 
-def make(bench: Bench) -> Iterator[Edit]:
+def make(context: PatchContext) -> Iterator[Edit]:
     """Up to three patches an image: ENTRYPOINT, HEALTHCHECK, USER. All change the last stage alone."""
-    found = {(one.rule, one.evidence.path) for one in bench.audit.findings}
+    found = {(one.rule, one.evidence.path) for one in context.audit.findings}
     makers = {"container-entrypoint": _entrypoint, "container-health": _health, "container-root": _user}
-    for file in bench.audit.index.project.dockerfiles():
-        code = bench.code(file.path)
+    for file in context.audit.index.project.dockerfiles():
+        code = context.code(file.path)
         image = image_of(code.text) if code is not None and not _LONE_CR.search(code.text) else None
         for rule, maker in makers.items():
             if code is not None and image is not None and (rule, file.path) in found:
-                edit = maker(bench, code, image)
+                edit = maker(context, code, image)
                 if edit is not None:
                     yield edit
 
 
-def _entrypoint(bench: Bench, code: Code, image: Image) -> Edit | None:
+def _entrypoint(context: PatchContext, code: Code, image: Image) -> Edit | None:
     """ENTRYPOINT in the place of the CMD that the last stage has, or behind one that starts nothing."""
-    command, start = known_command(bench.audit, image), image.last("CMD")
+    command, start = known_command(context.audit, image), image.last("CMD")
     if not command or not image.shell:  # what has no shell has an entry point of its own, or one program
         return None
     line = f"ENTRYPOINT {json.dumps(command)}"
     if start is None:
         change = _appended(code, line)
-    elif start in image.own and start.plain and is_program(bench.audit, start.exec_form):
+    elif start in image.own and start.plain and is_program(context.audit, start.exec_form):
         change = Change(code.line_start(start.line), code.line_end(start.last), line)
     else:
         return None
@@ -58,12 +58,12 @@ def _entrypoint(bench: Bench, code: Code, image: Image) -> Edit | None:
     )
 
 
-def _health(bench: Bench, code: Code, image: Image) -> Edit | None:
+def _health(context: PatchContext, code: Code, image: Image) -> Edit | None:
     """None where the command is not known to parse its arguments: ``--help`` would start the work again."""
     start = image.last("ENTRYPOINT")
-    command = start.exec_form if start is not None else known_command(bench.audit, image)
+    command = start.exec_form if start is not None else known_command(context.audit, image)
     switched_off = image.last("HEALTHCHECK") is not None
-    if switched_off or not image.shell or not parses_arguments(bench.audit, code.path, command):
+    if switched_off or not image.shell or not parses_arguments(context.audit, code.path, command):
         return None
     line = f"HEALTHCHECK --interval=30s --timeout=20s CMD {json.dumps([*command, '--help'])}"
     return Edit(
@@ -76,7 +76,7 @@ def _health(bench: Bench, code: Code, image: Image) -> Edit | None:
     )
 
 
-def _user(_bench: Bench, code: Code, image: Image) -> Edit | None:
+def _user(_context: PatchContext, code: Code, image: Image) -> Edit | None:
     """None where a user cannot be made (no shell), or one may be there under another name."""
     known = [one.rest for one in image.every if one.word == "USER" and is_user(one)]
     if not image.shell or (_ADDS_A_USER.search(code.text) and not known):

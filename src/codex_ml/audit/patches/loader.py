@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from codex_ml.audit.bench import Bench, Edit, lines_of, rewritten
 from codex_ml.audit.edits import Change, Code
-from codex_ml.audit.imported import bound_at_the_top, rebinds
 from codex_ml.audit.model import Finding
+from codex_ml.audit.patch_context import Edit, PatchContext, lines_of, rewritten
+from codex_ml.audit.patches.bindings import bound_at_the_top, rebinds
 from codex_ml.audit.patches.calls import with_keyword
 from codex_ml.audit.rules.unseeded_loader import unseeded
 from codex_ml.audit.source import Source
@@ -15,10 +15,10 @@ from codex_ml.audit.source import Source
 _SEED = "0"
 
 
-def make(bench: Bench) -> Iterator[Edit]:
+def make(context: PatchContext) -> Iterator[Edit]:
     """One patch a file."""
     return rewritten(
-        bench,
+        context,
         "unseeded-loader",
         seed,
         title="Seed the order of samples in {path}",

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from codex_ml.audit.bench import Bench, Edit, lines_of, rewritten
 from codex_ml.audit.edits import Code
-from codex_ml.audit.imported import bound_at_the_top, rebinds
 from codex_ml.audit.model import Finding
+from codex_ml.audit.patch_context import Edit, PatchContext, lines_of, rewritten
+from codex_ml.audit.patches.bindings import bound_at_the_top, rebinds
 from codex_ml.audit.patches.places import put_behind, put_first
 from codex_ml.audit.source import Source
 
 
-def make(bench: Bench) -> Iterator[Edit]:
+def make(context: PatchContext) -> Iterator[Edit]:
     """One patch a test file."""
     return rewritten(
-        bench,
+        context,
         "unmarked-optional-test",
         marked,
         title="Mark what {path} needs",

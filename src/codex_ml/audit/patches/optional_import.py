@@ -5,17 +5,17 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from codex_ml.audit.bench import Bench, Edit, rewritten
 from codex_ml.audit.edits import Change, Code
 from codex_ml.audit.model import Finding
+from codex_ml.audit.patch_context import Edit, PatchContext, rewritten
 from codex_ml.audit.patches.importing import used_while_importing
 from codex_ml.audit.source import Source
 
 
-def make(bench: Bench) -> Iterator[Edit]:
+def make(context: PatchContext) -> Iterator[Edit]:
     """One patch a module and package."""
     return rewritten(
-        bench,
+        context,
         "optional-import",
         guarded,
         title="Guard the import of {symbols} in {path}",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from codex_ml.audit.bench import Bench, Edit, rewritten
 from codex_ml.audit.edits import Change, Code
 from codex_ml.audit.model import Finding
+from codex_ml.audit.patch_context import Edit, PatchContext, rewritten
 from codex_ml.audit.patches.calls import with_keyword, without
 from codex_ml.audit.rules.resume_not_wired import ARGUMENT, is_trainer, own_trainers, resume_option, starts
 from codex_ml.audit.source import Call, Source
@@ -15,10 +15,10 @@ from codex_ml.audit.source import Call, Source
 _PARSES = frozenset({"parse_args", "parse_known_args", "parse_intermixed_args"})
 
 
-def make(bench: Bench) -> Iterator[Edit]:
+def make(context: PatchContext) -> Iterator[Edit]:
     """One patch a file whose trainer is started without the path that was read."""
     return rewritten(
-        bench,
+        context,
         "resume-not-wired",
         wire,
         title="Wire resume in {path}",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from codex_ml.audit.bench import Bench, Edit, rewritten
 from codex_ml.audit.edits import Change, Code
 from codex_ml.audit.model import Finding
+from codex_ml.audit.patch_context import Edit, PatchContext, rewritten
 from codex_ml.audit.source import Source
 
 _FUNCTION = "seed_everything"
@@ -22,10 +22,10 @@ _DRAWS = (
 )
 
 
-def make(bench: Bench) -> Iterator[Edit]:
+def make(context: PatchContext) -> Iterator[Edit]:
     """One patch a program that starts with a main block."""
     return rewritten(
-        bench,
+        context,
         "unseeded-entry",
         seeded,
         title="Seed the entry point {path}",

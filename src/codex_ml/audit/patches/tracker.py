@@ -5,10 +5,10 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from codex_ml.audit.bench import Bench, Edit, lines_of, rewritten
 from codex_ml.audit.edits import Change, Code
-from codex_ml.audit.imported import bound_at_the_top, rebinds
 from codex_ml.audit.model import Finding
+from codex_ml.audit.patch_context import Edit, PatchContext, lines_of, rewritten
+from codex_ml.audit.patches.bindings import bound_at_the_top, rebinds
 from codex_ml.audit.patches.places import put_first
 from codex_ml.audit.rules.tracker_file_store import stores
 from codex_ml.audit.source import Source
@@ -19,10 +19,10 @@ VARIABLE = "CODEX_MLFLOW_URI"
 _READS = frozenset({"get", "getenv", "setdefault", "pop", "get_env"})
 
 
-def make(bench: Bench) -> Iterator[Edit]:
+def make(context: PatchContext) -> Iterator[Edit]:
     """One patch a file."""
     return rewritten(
-        bench,
+        context,
         "tracker-file-store",
         from_environment,
         title="Tracking store from the environment in {path}",

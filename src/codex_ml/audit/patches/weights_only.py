@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from codex_ml.audit.bench import Bench, Edit, lines_of, rewritten
 from codex_ml.audit.edits import Change, Code
 from codex_ml.audit.model import Finding
+from codex_ml.audit.patch_context import Edit, PatchContext, lines_of, rewritten
 from codex_ml.audit.patches.calls import with_keyword
 from codex_ml.audit.rules.unsafe_load import CALLERS, is_unsafe_torch_load
 from codex_ml.audit.source import Call, Source
@@ -15,10 +15,10 @@ from codex_ml.audit.source import Call, Source
 _HAND_ON = frozenset({"partial", "submit", "to_thread"})
 
 
-def make(bench: Bench) -> Iterator[Edit]:
+def make(context: PatchContext) -> Iterator[Edit]:
     """One patch a file."""
     return rewritten(
-        bench,
+        context,
         "unsafe-load",
         weights_only,
         title="Load tensors alone in {path}",

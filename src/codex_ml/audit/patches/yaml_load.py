@@ -5,18 +5,18 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from codex_ml.audit.bench import Bench, Edit, lines_of, rewritten
 from codex_ml.audit.edits import Change, Code
 from codex_ml.audit.model import Finding
+from codex_ml.audit.patch_context import Edit, PatchContext, lines_of, rewritten
 from codex_ml.audit.patches.calls import without
 from codex_ml.audit.rules.unsafe_yaml import loader_of, safe_function, unsafe_yaml
 from codex_ml.audit.source import Call, Source
 
 
-def make(bench: Bench) -> Iterator[Edit]:
+def make(context: PatchContext) -> Iterator[Edit]:
     """One patch a file."""
     return rewritten(
-        bench,
+        context,
         "unsafe-yaml",
         safe,
         title="Safe YAML in {path}",

@@ -6,7 +6,6 @@ import ast
 import re
 from collections.abc import Iterable
 
-from codex_ml.audit.imported import imported
 from codex_ml.audit.model import Finding
 from codex_ml.audit.rule import Rule
 from codex_ml.audit.source import Call, Source
@@ -65,7 +64,7 @@ def starts(source: Source, call: Call, own: frozenset[str]) -> bool:
     if call.last != "train" or not isinstance(func, ast.Attribute):
         return False
     if isinstance(func.value, ast.Call):
-        return is_trainer(imported(source, func.value.func), own)
+        return is_trainer(source.meaning(func.value.func, call.owner), own)
     return is_trainer(call.name.removesuffix("().train"), own)
 
 

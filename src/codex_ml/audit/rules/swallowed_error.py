@@ -6,8 +6,9 @@ import ast
 from collections.abc import Iterable
 
 from codex_ml.audit.model import Finding
+from codex_ml.audit.names import dotted
 from codex_ml.audit.rule import Rule
-from codex_ml.audit.source import Source, dotted
+from codex_ml.audit.source import Source
 
 
 def _source(source: Source) -> Iterable[Finding]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable
 
-from codex_ml.audit.imported import imported
 from codex_ml.audit.model import Finding
 from codex_ml.audit.rule import Rule
 from codex_ml.audit.source import Call, Source
@@ -68,7 +67,7 @@ def handed_on(source: Source, call: Call) -> str:
     if call.last in CALLERS:
         for one in call.node.args:
             if isinstance(one, ast.Name | ast.Attribute):
-                return imported(source, one)
+                return source.meaning(one, call.owner)
     return ""
 
 

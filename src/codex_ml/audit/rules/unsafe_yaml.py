@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable
 
-from codex_ml.audit.imported import imported
 from codex_ml.audit.model import Finding
 from codex_ml.audit.rule import Rule
 from codex_ml.audit.source import Call, Source
@@ -43,7 +42,7 @@ def unsafe_yaml(source: Source, call: Call) -> str:
     given = loader_of(call.node)
     if given is None:
         return _NONE if call.node.args and not call.has("Loader") and not _starred(call.node) else ""
-    module, _, name = imported(source, given).rpartition(".")
+    module, _, name = source.meaning(given, call.owner).rpartition(".")
     return _SAID.get(name, "") if module in ("yaml", "yaml.loader", "yaml.cyaml") else ""
 
 

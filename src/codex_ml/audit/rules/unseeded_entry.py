@@ -7,9 +7,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 from codex_ml.audit.facts import FileFacts
+from codex_ml.audit.import_graph import modules_of
 from codex_ml.audit.index import Index
 from codex_ml.audit.model import Finding
-from codex_ml.audit.programs import modules_of
 from codex_ml.audit.rule import Rule
 from codex_ml.audit.source import Source, functions
 

@@ -31,7 +31,7 @@ class Edit:
         return f"{self.rule}-{digest_bytes(self.title.encode('utf-8', 'replace'))[:8]}"
 
 
-class Bench:
+class PatchContext:
     """An audit, and its files as they are taken up to be changed: each is read and parsed once."""
 
     def __init__(self, audit: Audit) -> None:
@@ -46,13 +46,13 @@ class Bench:
         return self._codes[path]
 
 
-Maker = Callable[[Bench], Iterator[Edit]]
+Maker = Callable[[PatchContext], Iterator[Edit]]
 #: (file, what it holds, findings there) -> its text, mended; None where that cannot be done safely.
 Rewrite = Callable[[Code, Source, list[Finding]], str | None]
 
 
 def rewritten(
-    bench: Bench,
+    context: PatchContext,
     rule: str,
     rewrite: Rewrite,
     *,
@@ -67,11 +67,11 @@ def rewritten(
     The texts may name ``{path}`` and ``{symbols}``. Notebooks are left alone.
     """
     groups: dict[tuple[str, str], list[Finding]] = defaultdict(list)
-    for one in bench.audit.findings:
+    for one in context.audit.findings:
         if one.rule == rule and "#" not in one.evidence.path:
             groups[one.evidence.path, one.evidence.symbol if by_symbol else ""].append(one)
     for (path, _symbol), found in sorted(groups.items()):
-        code = bench.code(path)
+        code = context.code(path)
         source = code.source if code is not None else None
         changed = rewrite(code, source, found) if code is not None and source is not None else None
         if code is not None and changed is not None:

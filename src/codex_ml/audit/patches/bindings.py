@@ -1,29 +1,10 @@
-"""What a name that is not called stands for, as far as the imports of its file say."""
+"""What a patch may count on: a module that the file binds at its top, a name that nothing else takes."""
 
 from __future__ import annotations
 
 import ast
 
-from codex_ml.audit.source import Source, dotted
-
-
-def imported(source: Source, node: ast.AST) -> str:
-    """The dotted name of *node* by its module; as it is written where no import tells."""
-    raw = dotted(node)
-    head, _, rest = raw.partition(".")
-    for one in source.imports:
-        for alias in one.node.names:
-            if (alias.asname or alias.name.partition(".")[0]) == head and alias.name == (
-                one.name or one.module
-            ):
-                return ".".join(part for part in (_meaning(one.module, one.name, alias.asname), rest) if part)
-    return raw
-
-
-def _meaning(module: str, name: str, asname: str | None) -> str:
-    if name:
-        return f"{module}.{name}"
-    return module if asname else module.partition(".")[0]
+from codex_ml.audit.source import Source
 
 
 def bound_at_the_top(source: Source, module: str) -> int | None:
