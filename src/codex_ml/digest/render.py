@@ -91,7 +91,10 @@ def _failure(digest: Digest) -> list[str]:
         lines.append(f"{said}{more}")
     else:
         what = f" of {code_span(failure.subject)}" if failure.subject else ""
-        where = f" in step {failure.number} ({code_span(failure.step)})" if failure.step else ""
+        number = (
+            f"{failure.number} ({code_span(failure.step)})" if failure.number else code_span(failure.step)
+        )
+        where = f" in step {number}" if failure.step else ""
         lines += [f"A {failure.kind} failure{what}, at line {failure.line}{where}. Root cause first:", ""]
         for at, cause in enumerate(failure.causes, 1):
             place = f" ({code_span(cause.place)})" if cause.place else ""

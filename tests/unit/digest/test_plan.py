@@ -166,3 +166,8 @@ def test_any_bytes_are_read_as_a_log_and_give_a_valid_plan(data: bytes) -> None:
     except DataError as error:
         code = error.code
     assert code in ("", "digest.binary")
+
+
+def test_a_step_that_was_not_numbered_gets_no_number() -> None:
+    found = document(b"ModuleNotFoundError: No module named 'x'\nmake: *** [test] Error 1\n")
+    assert " in step `make test`. Root cause first:" in render_digest(found.digest, found.plan)
