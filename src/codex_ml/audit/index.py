@@ -7,7 +7,7 @@ import io
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
@@ -62,11 +62,9 @@ class Index:
     facts: Sequence[FileFacts]
     unread: Sequence[Unread]
     lines: int = 0
-    _by_path: dict[str, FileFacts] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.lines = sum(one.lines for one in self.facts)
-        self._by_path = {one.path: one for one in self.facts}
 
     @cached_property
     def evidence(self) -> dict[str, list[Evidence]]:
