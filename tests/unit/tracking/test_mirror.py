@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -99,11 +100,17 @@ def test_a_sink_that_hangs_delays_the_end_by_the_patience_and_no_more(
 
 
 def test_a_full_queue_drops_what_comes_and_says_so_once(caplog: pytest.LogCaptureFixture) -> None:
-    sink = Hostile("make", seconds=1.0)
-    mirror = Mirror("slow", lambda: sink, limit=10)
+    sink, written = Remembering(), threading.Event()
+
+    def make() -> Remembering:  # takes nothing from the queue before all is written
+        assert written.wait(30)
+        return sink
+
+    mirror = Mirror("slow", make, limit=10)
     sent = [record(step) for step in range(25)]
     for row in sent:
         mirror.write([row])
+    written.set()
     ended(mirror)
     kept = sink.records
     assert kept == sent[: len(kept)]
