@@ -13,8 +13,11 @@ from codex_ml.core.secret_formats import FORMATS
 from codex_ml.core.secret_keys import is_secret_value, judge_key, looks_random
 
 _HINTS = sorted({hint for one in FORMATS for hint in one.hints if len(hint) > 2} | {"-----BEGIN "})
-_WORDS = r"[Ss]ecret|SECRET|[Pp]assw|PASSW|[Pp]wd|PWD|[Kk]ey|KEY|[Tt]oken|TOKEN|[Cc]redential|CREDENTIAL"
-_WORD = re.compile(_WORDS)
+#: Words that a secret is given to, as they are written; plain searches are faster than one pattern.
+_WORDS = (
+    *("secret", "Secret", "SECRET", "passw", "Passw", "PASSW", "pwd", "Pwd", "PWD", "key", "Key", "KEY"),
+    *("token", "Token", "TOKEN", "credential", "Credential", "CREDENTIAL"),
+)
 #: What stands after such a word when something is given to it: as a text, or bare with a digit in it.
 _QUOTED = re.compile(
     r"[\w.-]{0,40}[\"']?\]?\s{0,4}(?::\s?\w{1,12}\s{0,2})?[:=]\s{0,4}[rbfu]{0,2}[\"'][^\s\"']{8,200}"
@@ -172,9 +175,11 @@ def _candidates(path: str, text: str) -> Iterator[tuple[int, str]]:
     for _kind, hints, pattern in _USED:
         if any(hint in text for hint in hints):
             places |= {match.start() for match in pattern.finditer(text)}
-    for match in _WORD.finditer(text):
-        if _QUOTED.match(text, match.end()) or given.match(text, match.end()):
-            places.add(match.start())
+    for word in _WORDS:
+        for at in _everywhere(text, word):
+            end = at + len(word)
+            if given.match(text, end) or (given is not _QUOTED and _QUOTED.match(text, end)):
+                places.add(at)
     line, counted, seen = 1, 0, 0
     for at in sorted(places):
         if at < seen:
